@@ -1,0 +1,60 @@
+// swift-tools-version: 6.1
+import PackageDescription
+
+let strict: [SwiftSetting] = [
+  .swiftLanguageMode(.v6),
+  .enableUpcomingFeature("ExistentialAny"),
+  .enableUpcomingFeature("MemberImportVisibility"),
+  .enableUpcomingFeature("InternalImportsByDefault"),
+]
+
+let package = Package(
+  name: "bidmill",
+  platforms: [.macOS(.v15)],
+  products: [
+    .executable(name: "bidmill", targets: ["bidmill"]),
+    .library(
+      name: "BidmillCore",
+      targets: ["Events", "Streaming", "LocalLog", "Operators", "TestKit"]),
+  ],
+  dependencies: [
+    .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
+    .package(url: "https://github.com/jpsim/Yams", from: "6.2.2"),
+  ],
+  targets: [
+    .systemLibrary(
+      name: "CZstd",
+      pkgConfig: "libzstd",
+      providers: [.apt(["libzstd-dev"]), .brew(["zstd"])]),
+    .target(name: "Events", swiftSettings: strict),
+    .target(
+      name: "Streaming",
+      dependencies: ["Events", .product(name: "Yams", package: "Yams")],
+      swiftSettings: strict),
+    .target(name: "LocalLog", dependencies: ["Streaming", "Events", "CZstd"], swiftSettings: strict),
+    .target(name: "Operators", dependencies: ["Streaming", "Events"], swiftSettings: strict),
+    .target(name: "Simulation", dependencies: ["Events"], swiftSettings: strict),
+    .target(name: "TestKit", dependencies: ["Streaming", "Events"], swiftSettings: strict),
+    .executableTarget(
+      name: "bidmill",
+      dependencies: [
+        "Events", "Streaming", "LocalLog", "Operators", "Simulation",
+        .product(name: "ArgumentParser", package: "swift-argument-parser"),
+      ],
+      swiftSettings: strict),
+    .testTarget(name: "ArchitectureTests", swiftSettings: strict),
+    .testTarget(name: "EventsTests", dependencies: ["Events"], swiftSettings: strict),
+    .testTarget(name: "StreamingTests", dependencies: ["Streaming", "Events"], swiftSettings: strict),
+    .testTarget(
+      name: "TopologyTests", dependencies: ["Streaming", "Operators", "Events"],
+      swiftSettings: strict),
+    .testTarget(
+      name: "LocalLogTests", dependencies: ["LocalLog", "Streaming", "Events", "CZstd"],
+      swiftSettings: strict),
+    .testTarget(name: "SimulationTests", dependencies: ["Simulation", "Events"], swiftSettings: strict),
+    .testTarget(
+      name: "EngineTests",
+      dependencies: ["Streaming", "Operators", "LocalLog", "Simulation", "TestKit", "Events"],
+      swiftSettings: strict),
+  ]
+)

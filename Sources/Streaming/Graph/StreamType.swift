@@ -1,0 +1,23 @@
+/// The type of a stream: what flows between operators and what a sink publishes.
+public struct StreamType: Hashable, Sendable, CustomStringConvertible {
+  /// As in topology files and file names: `events`, `tallies`, `bid_parameters`.
+  public var name: String
+  /// Its records replace each other by key (a compacted topic).
+  public var compacted: Bool
+
+  public init(_ name: String, compacted: Bool = false) {
+    self.name = name
+    self.compacted = compacted
+  }
+
+  public var description: String { name }
+
+  /// Decoded events, as sources give them and `deduplicate` passes them on.
+  public static let events = StreamType("events")
+  /// Refused records; always has a sink, named or not.
+  public static let deadLetters = StreamType("dead_letters")
+  /// Warnings for a person, by any operator.
+  public static let alerts = StreamType("alerts")
+  /// Exact running totals.
+  public static let tallies = StreamType("tallies", compacted: true)
+}

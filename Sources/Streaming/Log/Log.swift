@@ -1,0 +1,265 @@
+public import Events
+
+// The log protocol: what the engine asks of the place where events come from and outputs go to.
+//
+// KafkaLog, LocalLog, FileLog and TestKit's SimulatedLog implement it; the engine knows no other
+// difference between them. A log is opened per partition. What lives here must not know about
+// operators, topologies or threads.
+
+/// One partition of one topic (or one file) that a partition's sequence is merged from.
+public struct LogInput: Sendable, Hashable {
+  /// The topology's name of the source it belongs to.
+  public var source: String
+  /// The topic, or the file's path as the user gave it.
+  public var topic: String
+  /// What `source` says in outputs: the partition number; 0 for files.
+  public var partition: Int32
+  /// `file` instead of `topic` in outputs.
+  public var isFile: Bool
+  /// Taken on arrival when live, before the merge.
+  public var urgent: Bool
+  /// May carry `prior` events.
+  public var trusted: Bool
+
+  public init(
+    source: String, topic: String, partition: Int32 = 0, isFile: Bool = false,
+    urgent: Bool = false, trusted: Bool = false
+  ) {
+    self.source = source
+    self.topic = topic
+    self.partition = partition
+    self.isFile = isFile
+    self.urgent = urgent
+    self.trusted = trusted
+  }
+}
+
+/// A raw record of an input. Bytes are valid as long as the chunk that holds it is not refilled.
+@frozen
+public struct LogRecord: BitwiseCopyable, @unchecked Sendable {
+  /// Position in its input; for files the line number, starting at 1.
+  public var offset: Int64
+  /// When the log received it, in ms since the epoch; `Int64.min` where the log does not know.
+  public var appendTime: Int64
+  public var key: UnsafeRawBufferPointer
+  public var value: UnsafeRawBufferPointer
+
+  public static var noAppendTime: Int64 { Int64.min }
+
+  @inlinable
+  public init(
+    offset: Int64, appendTime: Int64, key: UnsafeRawBufferPointer, value: UnsafeRawBufferPointer
+  ) {
+    self.offset = offset
+    self.appendTime = appendTime
+    self.key = key
+    self.value = value
+  }
+}
+
+/// Records fetched together and the memory that their bytes stand in; reused between fetches.
+///
+/// Not thread-safe: filled and read by the partition that owns it.
+public final class RecordChunk {
+  public var records: ContiguousArray<LogRecord> = []
+  /// Offset of the record after the last one of this chunk (may lie beyond `records.last.offset + 1`
+  /// where a log has gaps).
+  public var nextOffset: Int64 = 0
+  /// Bytes that records may point into; owned by the chunk, grown by `reserve`.
+  public private(set) var storage: UnsafeMutableRawBufferPointer
+  /// Called once before the chunk is refilled or freed: for logs that lend their own memory.
+  public var onRelease: (() -> Void)?
+
+  public init(capacity: Int = 0) {
+    storage = .allocate(byteCount: max(capacity, 64), alignment: 64)
+  }
+
+  deinit {
+    onRelease?()
+    storage.deallocate()
+  }
+
+  /// Forgets the records; keeps the memory.
+  public func removeAll() {
+    onRelease?()
+    onRelease = nil
+    records.removeAll(keepingCapacity: true)
+  }
+
+  /// Makes `storage` at least `capacity` bytes, keeping its first `keeping` bytes. Records that
+  /// point into the old storage are the caller's to move.
+  public func reserve(_ capacity: Int, keeping used: Int = 0) {
+    guard capacity > storage.count else { return }
+    let larger = UnsafeMutableRawBufferPointer.allocate(
+      byteCount: max(capacity, storage.count * 2), alignment: 64)
+    if used > 0 {
+      larger.copyMemory(from: UnsafeRawBufferPointer(rebasing: storage[..<used]))
+    }
+    storage.deallocate()
+    storage = larger
+  }
+}
+
+/// What a fetch found.
+public enum FetchStatus: Sendable, Equatable {
+  /// At least one record is in the chunk.
+  case records
+  /// Nothing now, and the input is not known to be at its end.
+  case waiting
+  /// Nothing now: the input is at its end (for a replay: for good).
+  case end
+}
+
+/// Up to where a partition's outputs are committed.
+public struct CommitPoint: Sendable, Equatable {
+  /// The number of the last committed transaction, from 1.
+  public var number: Int64
+  /// Next offset to process, per input, in the inputs' order.
+  public var nextOffsets: [Int64]
+
+  public init(number: Int64, nextOffsets: [Int64]) {
+    self.number = number
+    self.nextOffsets = nextOffsets
+  }
+}
+
+/// Outputs, source offsets and journal that take effect together or not at all.
+public final class Transaction: @unchecked Sendable {
+  // Handed from the partition to the committer and back; never used by two at once.
+  /// Journal number of this transaction: the previous committed one + 1.
+  public var number: Int64 = 0
+  /// Next offset to process, per input, unchanged ones too.
+  public var nextOffsets: [Int64] = []
+  /// Encoded journal entries (see `Journal`).
+  public var journal: [UInt8] = []
+  public let outputs = OutputBuffer()
+
+  public init() {}
+
+  public func removeAll() {
+    journal.removeAll(keepingCapacity: true)
+    outputs.removeAll()
+  }
+}
+
+/// Records to append, for all sinks of a partition, in the order in which they were made.
+public final class OutputBuffer {
+  @frozen
+  public struct Record: BitwiseCopyable, Sendable {
+    public var sink: Int32
+    public var keyLength: Int32
+    public var valueLength: Int32
+    /// Where the key starts in `bytes`; the value follows it directly.
+    public var start: Int
+    public var time: EventTime
+  }
+
+  public private(set) var records: ContiguousArray<Record> = []
+  public private(set) var bytes: ContiguousArray<UInt8> = []
+
+  public init() {}
+
+  public var isEmpty: Bool { records.isEmpty }
+
+  public func removeAll() {
+    records.removeAll(keepingCapacity: true)
+    bytes.removeAll(keepingCapacity: true)
+  }
+
+  /// Appends a record whose key and value `write` appends to the buffer; it returns the key's
+  /// length.
+  @inline(__always)
+  public func append(
+    sink: Int32, time: EventTime, _ write: (inout ContiguousArray<UInt8>) -> Int
+  ) {
+    let start = bytes.count
+    let keyLength = write(&bytes)
+    records.append(
+      Record(
+        sink: sink, keyLength: Int32(keyLength),
+        valueLength: Int32(bytes.count - start - keyLength), start: start, time: time))
+  }
+}
+
+/// The stream that a sink receives and where it goes.
+public struct LogOutput: Sendable, Hashable {
+  /// The topology's name of the sink; the file's name in a replay.
+  public var sink: String
+  /// The topic (for files: ignored).
+  public var topic: String
+  /// Only the newest record of each key matters.
+  public var compacted: Bool
+
+  public init(sink: String, topic: String, compacted: Bool) {
+    self.sink = sink
+    self.topic = topic
+    self.compacted = compacted
+  }
+}
+
+/// One partition of a log, as its engine sees it.
+///
+/// `fetch` and `seek` are called by the partition's worker only; `commit` may be called from one
+/// other thread at the same time.
+public protocol PartitionLog: AnyObject, Sendable {
+  /// In rank order: at equal event time the earlier one goes first.
+  var inputs: [LogInput] { get }
+
+  /// Refills `chunk` with the next records of an input, in offset order, and moves on.
+  /// At most `maxRecords` records; at least one when the status is `.records`.
+  func fetch(_ input: Int, into chunk: RecordChunk, maxRecords: Int) throws(LogError) -> FetchStatus
+
+  /// The next fetch of `input` starts at `offset` (or the first record after it).
+  func seek(_ input: Int, to offset: Int64) throws(LogError)
+
+  /// First offset still held, per input; 0 (1 for files) when nothing was ever removed.
+  func firstOffsets() throws(LogError) -> [Int64]
+
+  /// The last committed transaction; nil when there is none.
+  func committed() throws(LogError) -> CommitPoint?
+
+  /// Calls `body` with each committed journal record whose number is above `number`, oldest first.
+  func journal(
+    after number: Int64, _ body: (_ number: Int64, _ bytes: UnsafeRawBufferPointer) throws(LogError) -> Void
+  ) throws(LogError)
+
+  /// Makes outputs, offsets and journal durable and visible together. Returns when they are.
+  /// Throws with a recovery: `.retry` (same transaction again), `.rewind` (ask `committed()` which
+  /// of the two happened), `.stop`.
+  func commit(_ transaction: Transaction) throws(LogError)
+
+  /// Gives up the partition; no call may follow.
+  func close()
+}
+
+/// Something the environment did, with what to do about it.
+public struct LogError: Error, Sendable, CustomStringConvertible {
+  public enum Recovery: Sendable, Equatable {
+    /// The same call may work later.
+    case retry
+    /// The outcome is unknown: look up what was committed, then decide.
+    case rewind
+    /// Close and open anew.
+    case recreate
+    /// Another process owns the partition now, or nothing can be done: leave.
+    case stop
+  }
+
+  /// Which exit status of the command line it maps to.
+  public enum Kind: Sendable, Equatable {
+    case badData, missing, unavailable, ours, configuration
+  }
+
+  public var kind: Kind
+  public var recovery: Recovery
+  /// What happened, where, and what to do.
+  public var message: String
+
+  public init(_ kind: Kind, recovery: Recovery = .stop, _ message: String) {
+    self.kind = kind
+    self.recovery = recovery
+    self.message = message
+  }
+
+  public var description: String { message }
+}
