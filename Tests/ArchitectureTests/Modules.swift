@@ -70,8 +70,8 @@ func allowedImports(of name: String, in modules: [Module]) -> Set<String> {
 let topLevelEntries: Set<String> = [
   "Package.swift", "Sources", "Topologies", "Tests", "Benchmarks", "README.md",
   // What tools demand.
-  ".ci", ".editorconfig", ".gitignore", ".swift-format", "CHANGELOG.md", "LICENSE", "Makefile",
-  "compose.yaml",
+  ".ci", ".dockerignore", ".editorconfig", ".gitignore", ".spi.yml", ".swift-format",
+  "CHANGELOG.md", "Dockerfile", "LICENSE", "Makefile", "compose.yaml",
 ]
 
 /// Lines that a file of `Sources` may have. Long before this, a file is about two things.
