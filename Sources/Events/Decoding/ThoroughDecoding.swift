@@ -1,0 +1,217 @@
+/// The complete way from a record to an event or to the one thing that is wrong with it.
+///
+/// First the text as a whole (UTF-8, then grammar and depth), then `type`, then the fields in the
+/// order of their bytes, then what is missing.
+extension EventDecoder {
+  /// Returns the number of unknown fields.
+  mutating func decodeThoroughly(
+    _ base: UnsafePointer<UInt8>, count: Int, into batch: EventBatch
+  ) throws(Rejection) -> Int {
+    if let offset = UTF8Text.firstInvalid(base, in: 0..<count) {
+      throw .invalidUTF8(base, at: offset, end: count)
+    }
+    do {
+      try JSONGrammar(base: base, end: count).checkRecord()
+    } catch {
+      throw .malformed(error, base, end: count)
+    }
+    defer { forgetRecord() }
+    members.collect(
+      base, object: JSONGrammar(base: base, end: count).skipWhitespace(0), arena: &scratch)
+    let type = try readType(base)
+    var reader = RecordReader(base: base, type: type, batch: batch)
+    do throws(Rejection) {
+      try readFields(&reader)
+      try requireFields(reader)
+      reader.append(defaults: defaults)
+    } catch {
+      reader.abandon()
+      throw error
+    }
+    return reader.unknownFields
+  }
+
+  private mutating func forgetRecord() {
+    scratch.reset()
+    members.forget()
+    innerMembers.forget()
+  }
+
+  private mutating func readType(_ base: UnsafePointer<UInt8>) throws(Rejection) -> EventType {
+    var found: JSONMember?
+    for member in members where Text.equal(member.key.bytes, Field.type.name) {
+      guard found == nil else { throw .repeated("type", at: member.keyStart) }
+      found = member
+    }
+    guard let value = found?.value, value.kind != .null else {
+      throw .missing("type", "every record needs one of \(EventType.words)")
+    }
+    guard value.kind == .string else {
+      throw .invalid("type", base, value, expected: "a string, one of \(EventType.words)")
+    }
+    let word = JSONString.text(base, from: value.start, to: value.end, arena: &scratch)
+    guard let type = EventType(word: word.bytes) else {
+      throw Rejection(
+        reason: .unknownType, field: "type",
+        detail: "\(Rejection.describe(base, value)) is none of \(EventType.words)",
+        byteOffset: value.start)
+    }
+    return type
+  }
+
+  private mutating func readFields(_ reader: inout RecordReader) throws(Rejection) {
+    let repeated = members.firstRepeated()
+    for index in members.indices {
+      let member = members[index]
+      if index == repeated { throw .repeated(member.key.string, at: member.keyStart) }
+      guard
+        let field = plans.field(named: member.key.bytes, hash: member.key.hash),
+        case let plan = plans.plan(reader.type, field), plan.action != .unknown
+      else {
+        reader.unknownFields += 1
+        continue
+      }
+      if member.value.kind == .null { continue }
+      reader.given |= field.bit
+      try read(field, plan, member.value, &reader)
+    }
+  }
+
+  private mutating func read(
+    _ field: Field, _ plan: FieldPlan, _ value: JSONValue, _ reader: inout RecordReader
+  ) throws(Rejection) {
+    let name = field.name
+    switch plan.action {
+    case .unknown, .type: break
+    case .time: reader.event.time = try reader.time(name.description, value, &scratch)
+    case .key: reader.store(try reader.key(name.description, value), at: plan)
+    case .text: reader.storeOptional(try reader.text(name.description, value), at: plan)
+    case .requiredText: reader.store(try reader.requiredText(name.description, value), at: plan)
+    case .money: reader.store(try reader.money(name.description, value, &scratch), at: plan)
+    case .signedMoney:
+      reader.store(try reader.signedMoney(name.description, value, &scratch), at: plan)
+    case .flag: reader.store(try reader.flag(name.description, value), at: plan)
+    case .features: try readFeatures(value, &reader)
+    case .detail: try readDetail(field, value, &reader)
+    }
+  }
+
+  private func requireFields(_ reader: borrowing RecordReader) throws(Rejection) {
+    for field in Field.required(by: reader.type) where reader.given & field.bit == 0 {
+      throw .missing(field.name.description, "\(reader.type.name) needs it")
+    }
+    switch reader.type {
+    case .erasure:
+      if reader.event.user.isAbsent, reader.event.device.isAbsent {
+        throw .missing("user", "erasure needs user or device")
+      }
+    case .control:
+      let action = reader.controlAction
+      if action == .setMaxBid || action == .setMultiplier, reader.controlValue == nil {
+        throw .missing("value", "set_max_bid and set_multiplier need it")
+      }
+    case .campaign:
+      if reader.goalIsGiven, reader.campaign.goal == nil {
+        throw .missing("goal.kind", "a goal needs max_value, cpa or roas")
+      }
+      if reader.campaign.goal == .cpa || reader.campaign.goal == .roas,
+        reader.campaign.goalTarget == nil
+      {
+        throw .missing("goal.target", "cpa and roas need it")
+      }
+    default: break
+    }
+  }
+
+  private mutating func readFeatures(
+    _ value: JSONValue, _ reader: inout RecordReader
+  ) throws(Rejection) {
+    let repeated = try openObject("features", value, reader)
+    reader.event.flags.insert(.hasFeatures)
+    for index in innerMembers.indices {
+      let member = innerMembers[index]
+      guard (1...Limits.identifierBytes).contains(Int(member.key.length)) else {
+        throw Rejection(
+          reason: .invalidField, field: "features",
+          detail: "a feature's name has \(member.key.length) bytes; expected 1…"
+            + "\(Limits.identifierBytes)",
+          byteOffset: member.keyStart)
+      }
+      if index == repeated {
+        throw .repeated("features." + member.key.string, at: member.keyStart)
+      }
+      if member.value.kind == .null { continue }
+      if reader.featuresCount == Limits.features {
+        throw Rejection(
+          reason: .tooManyFeatures, field: "features",
+          detail: "more than \(Limits.features) features", byteOffset: member.keyStart)
+      }
+      try reader.feature(member, &scratch)
+    }
+  }
+
+  private mutating func openObject(
+    _ path: String, _ value: JSONValue, _ reader: RecordReader
+  ) throws(Rejection) -> Int {
+    guard value.kind == .object else {
+      throw .invalid(path, reader.base, value, expected: "an object")
+    }
+    innerMembers.collect(reader.base, object: value.start, arena: &scratch)
+    return innerMembers.firstRepeated()
+  }
+
+  /// Reads an object of named fields; `read` says whether it knows the one it is given.
+  private mutating func readObject(
+    _ path: String, _ value: JSONValue, _ reader: inout RecordReader,
+    read: (
+      _ key: UnsafeBufferPointer<UInt8>, _ path: String, JSONValue, inout RecordReader,
+      inout TextArena
+    ) throws(Rejection) -> Bool
+  ) throws(Rejection) {
+    let repeated = try openObject(path, value, reader)
+    for index in innerMembers.indices {
+      let member = innerMembers[index]
+      let inner = path + "." + member.key.string
+      if index == repeated { throw .repeated(inner, at: member.keyStart) }
+      let isKnown = try read(member.key.bytes, inner, member.value, &reader, &scratch)
+      if !isKnown { reader.unknownFields += 1 }
+    }
+  }
+
+  private mutating func readDetail(
+    _ field: Field, _ value: JSONValue, _ reader: inout RecordReader
+  ) throws(Rejection) {
+    switch (reader.type, field) {
+    case (_, .signals):
+      reader.signals = EventDetails.Signals()
+      try readObject("signals", value, &reader, read: RecordReader.signal)
+    case (.campaign, .budget):
+      try readObject("budget", value, &reader, read: RecordReader.budget)
+    case (.campaign, .schedule):
+      try readObject("schedule", value, &reader, read: RecordReader.schedule)
+    case (.campaign, .goal):
+      try readObject("goal", value, &reader, read: RecordReader.goal)
+      reader.goalIsGiven = !innerMembers.isEmpty
+    case (.campaign, .bid):
+      try readObject("bid", value, &reader, read: RecordReader.campaignBid)
+    default:
+      try reader.detail(field, value, &scratch)
+    }
+  }
+}
+
+extension ContiguousArray<JSONMember> {
+  /// Lists the members of the object whose brace is at `object`.
+  fileprivate mutating func collect(
+    _ base: UnsafePointer<UInt8>, object: Int, arena: inout TextArena
+  ) {
+    removeAll(keepingCapacity: true)
+    var members = JSONMembers(base, object: object)
+    while let member = members.next(arena: &arena) { append(member) }
+  }
+
+  /// Empties the list; keeps its memory unless one odd record made it huge.
+  fileprivate mutating func forget() {
+    removeAll(keepingCapacity: capacity <= 1_024)
+  }
+}
