@@ -31,7 +31,8 @@ let package = Package(
       name: "Streaming",
       dependencies: ["Events", .product(name: "Yams", package: "Yams")],
       swiftSettings: strict),
-    .target(name: "LocalLog", dependencies: ["Streaming", "Events", "CZstd"], swiftSettings: strict),
+    .target(
+      name: "LocalLog", dependencies: ["Streaming", "Events", "CZstd"], swiftSettings: strict),
     .target(name: "Operators", dependencies: ["Streaming", "Events"], swiftSettings: strict),
     .target(name: "Simulation", dependencies: ["Events"], swiftSettings: strict),
     .target(name: "TestKit", dependencies: ["Streaming", "Events"], swiftSettings: strict),
@@ -44,14 +45,16 @@ let package = Package(
       swiftSettings: strict),
     .testTarget(name: "ArchitectureTests", swiftSettings: strict),
     .testTarget(name: "EventsTests", dependencies: ["Events"], swiftSettings: strict),
-    .testTarget(name: "StreamingTests", dependencies: ["Streaming", "Events"], swiftSettings: strict),
+    .testTarget(
+      name: "StreamingTests", dependencies: ["Streaming", "Events"], swiftSettings: strict),
     .testTarget(
       name: "TopologyTests", dependencies: ["Streaming", "Operators", "Events"],
       swiftSettings: strict),
     .testTarget(
       name: "LocalLogTests", dependencies: ["LocalLog", "Streaming", "Events", "CZstd"],
       swiftSettings: strict),
-    .testTarget(name: "SimulationTests", dependencies: ["Simulation", "Events"], swiftSettings: strict),
+    .testTarget(
+      name: "SimulationTests", dependencies: ["Simulation", "Events"], swiftSettings: strict),
     .testTarget(
       name: "EngineTests",
       dependencies: ["Streaming", "Operators", "LocalLog", "Simulation", "TestKit", "Events"],
