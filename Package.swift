@@ -49,7 +49,7 @@ let package = Package(
       name: "StreamingTests", dependencies: ["Streaming", "Events"], swiftSettings: strict),
     .testTarget(
       name: "TopologyTests", dependencies: ["Streaming", "Operators", "Events"],
-      swiftSettings: strict),
+      exclude: ["Goldens"], swiftSettings: strict),
     .testTarget(
       name: "LocalLogTests", dependencies: ["LocalLog", "Streaming", "Events", "CZstd"],
       swiftSettings: strict),

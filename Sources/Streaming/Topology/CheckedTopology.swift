@@ -23,6 +23,12 @@ public struct CheckedTopology: Sendable {
     public var stream: StreamType
     /// Index in the description's `inputs`.
     public var port: Int
+
+    public init(upstream: Upstream, stream: StreamType, port: Int) {
+      self.upstream = upstream
+      self.stream = stream
+      self.port = port
+    }
   }
 
   /// An operator in its place of the run.
@@ -59,7 +65,7 @@ public struct CheckedTopology: Sendable {
   public let deadLetterSink: Int
   /// What is allowed and probably not meant.
   public let warnings: [TopologyProblem]
-  /// Of the stream types that operators give or read; for naming them from text.
+  /// Where things stand in the file, by path: `operators.totals.every`.
   let places: [String: Place]
 
   /// Reads, completes and checks the file at `path`.

@@ -69,7 +69,8 @@ struct GraphChecker {
       return .operator(operation)
     }
     let givers = draft.operators.filter { operation in
-      operation.description?.outputs.contains { $0.name == name } ?? false
+      operation.name != asking
+        && operation.description?.outputs.contains { $0.name == name } ?? false
     }
     var hint = ""
     if !givers.isEmpty {
@@ -113,7 +114,8 @@ struct GraphChecker {
     var result: [CheckedTopology.Input] = []
     var isUncertain = false
     for (position, upstream) in upstreams[index].enumerated() {
-      guard let upstream, let streams = outputs(of: upstream) else {
+      // An unknown upstream, and an operator that reads itself, have been or will be reported.
+      guard let upstream, upstream != .operator(index), let streams = outputs(of: upstream) else {
         isUncertain = true
         continue
       }
@@ -124,6 +126,7 @@ struct GraphChecker {
       }
       if fed.isEmpty {
         refuse(upstream, at: position, of: operation, description)
+        isUncertain = true
       }
     }
     if !isUncertain { checkPorts(description, fed: Set(result.map(\.port)), operation.name) }
@@ -134,12 +137,22 @@ struct GraphChecker {
     _ upstream: Upstream, at position: Int, of operation: TopologyDraft.Operator,
     _ description: OperatorDescription
   ) {
-    let given = described(upstream).map(\.name)
-    let read = description.inputs.map(\.stream.name)
+    let read = description.inputs.map { input in
+      let givers = givers(of: input.stream).filter { $0 != operation.name }
+      let from = givers.isEmpty ? "" : " (from \(alternatives(givers)))"
+      return quoted(input.stream.name) + from
+    }
     problems.add(
       place("operators.\(operation.name).from[\(position)]"),
-      "\(quoted(name(of: upstream))) gives \(alternatives(given, "and")); "
-        + "\(quoted(operation.name)) (\(description.name)) reads \(alternatives(read, "and"))")
+      "\(gives(upstream)); \(quoted(operation.name)) (\(description.name)) reads "
+        + (read.isEmpty ? "nothing" : read.joined(separator: ", ")))
+  }
+
+  /// `totals` gives `tallies`
+  private func gives(_ upstream: Upstream) -> String {
+    let names = described(upstream).map(\.name)
+    let list = names.isEmpty ? "nothing but `alerts`" : alternatives(names, "and")
+    return "\(quoted(name(of: upstream))) gives \(list)"
   }
 
   /// The described streams, without the alerts that any operator may raise.
@@ -248,7 +261,7 @@ struct GraphChecker {
     _ streams: [StreamType], _ path: String
   ) -> StreamType? {
     let described = described(upstream)
-    let giver = "\(quoted(name(of: upstream))) gives \(alternatives(described.map(\.name), "and"))"
+    let giver = gives(upstream)
     if let wanted = sink.stream {
       if let stream = streams.first(where: { $0.name == wanted }) { return stream }
       let guess = nearest(to: wanted, among: streams.map(\.name))
@@ -263,6 +276,7 @@ struct GraphChecker {
       return nil
     }
     if let stream = streams.first(where: { $0.name == sink.name }) { return stream }
+    if described.isEmpty { return .alerts }
     if described.count == 1 { return described[0] }
     problems.add(
       place(path),

@@ -13,7 +13,7 @@ func alternatives(_ names: [String], _ conjunction: String = "or") -> String {
 func suggestion(for name: String, among known: [String], expecting what: String) -> String {
   if let near = nearest(to: name, among: known) { return "; did you mean \(quoted(near))?" }
   if known.isEmpty { return "; expected \(what)" }
-  return "; expected \(known.count > 12 ? what : alternatives(known))"
+  return "; expected \(known.count > 20 ? what : alternatives(known))"
 }
 
 /// The closest known name, where it is close enough to be a slip; the first one of equals.
@@ -26,7 +26,14 @@ func nearest(to name: String, among known: [String]) -> String? {
     let limit = max(1, min(typed.count, scalars.count) / 3)
     if distance <= limit, distance < best?.distance ?? .max { best = (candidate, distance) }
   }
-  return best?.name
+  return best?.name ?? abbreviated(name, among: known)
+}
+
+/// The only known name that begins with this, or that this begins with.
+private func abbreviated(_ name: String, among known: [String]) -> String? {
+  let found = known.filter { min(name.utf8.count, $0.utf8.count) >= 3 }
+    .filter { $0.hasPrefix(name) || name.hasPrefix($0) }
+  return found.count == 1 ? found[0] : nil
 }
 
 /// Insertions, deletions, replacements and swaps of neighbours (optimal string alignment).

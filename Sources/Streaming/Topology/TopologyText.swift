@@ -202,6 +202,7 @@ struct TopologyText {
     case "*":
       throw fault("an alias; topology files have none, write the value out, or in quotes")
     case "!": throw fault("a tag; topology files have none, types are known from the key")
+    case "%", "@", "`": throw fault("a value cannot begin with this; write it in quotes")
     case "\"", "'": try skipQuoted(scalars[next])
     default: try skipPlain()
     }

@@ -31,7 +31,7 @@ struct TopologyTree {
   }
 
   /// Every place, by path: `operators.totals.every`, `sources.events.kafka.topics[0]`. An entry's
-  /// place is its key's.
+  /// place is its key's; a scalar's own is that of the list that it may stand for: `from[0]`.
   func places() -> [String: Place] {
     var result: [String: Place] = ["": place]
     collectPlaces(path: "", into: &result)
@@ -40,7 +40,8 @@ struct TopologyTree {
 
   private func collectPlaces(path: String, into result: inout [String: Place]) {
     switch content {
-    case .scalar, .refused: break
+    case .refused: break
+    case .scalar: result["\(path)[0]"] = place
     case .list(let items):
       for (index, item) in items.enumerated() {
         result["\(path)[\(index)]"] = item.place
@@ -92,14 +93,25 @@ private struct Composer {
   /// The real names of keys that were renamed, by line and column.
   var renamed: [[Int]: String] = [:]
 
+  private let lastLine: Int
+  private let lastColumn: Int
+
   init(text: String, file: String, place: Place?) {
-    self.text = Array(text.unicodeScalars)
+    let scalars = Array(text.unicodeScalars)
+    self.text = scalars
     self.file = file
     self.place = place
+    lastLine = scalars.count { $0 == "\n" } + 1
+    lastColumn = scalars.count - (scalars.lastIndex(of: "\n") ?? -1)
   }
 
+  /// The parser thinks of a line break at the end of every file; where the file has none, what is
+  /// wrong behind it is wrong at the end of the last line.
   func place(_ mark: Mark?) -> Place {
-    place ?? Place(file, max(1, mark?.line ?? 1), max(1, mark?.column ?? 1))
+    if let place { return place }
+    let (line, column) = (max(1, mark?.line ?? 1), max(1, mark?.column ?? 1))
+    if line > lastLine { return Place(file, lastLine, lastColumn) }
+    return Place(file, line, column)
   }
 
   mutating func compose(_ problems: inout ProblemList) -> Node? {

@@ -80,14 +80,16 @@ struct ValueReader {
   }
 
   private mutating func refuse(_ tree: TopologyTree, _ kind: SettingKind, _ path: String) {
-    var guess = ""
-    if case .choice(let words) = kind, case .scalar(let text, _) = tree.content,
-      let near = nearest(to: text, among: words)
-    {
-      guess = "; did you mean \(quoted(near))?"
+    var hint = ""
+    switch (kind, tree.content) {
+    case (.choice(let words), .scalar(let text, _)):
+      hint = nearest(to: text, among: words).map { "; did you mean \(quoted($0))?" } ?? ""
+    case (.duration, .scalar(let text, _)) where TimeSpan.parse(text) == .failure(.form):
+      hint = ", written like `250ms`, `5s`, `30m`, `24h` or `7d`"
+    default: break
     }
     problems.add(
-      tree.place, "\(subject(path)) is \(found(tree)); expected \(kind.expectation)\(guess)")
+      tree.place, "\(subject(path)) is \(found(tree)); expected \(kind.expectation)\(hint)")
   }
 
   private func subject(_ path: String) -> String { path.isEmpty ? "the file" : quoted(path) }
@@ -96,7 +98,7 @@ struct ValueReader {
   private func found(_ tree: TopologyTree) -> String {
     switch tree.content {
     case .refused: "unreadable"
-    case .list: "a list"
+    case .list(let items): items.isEmpty ? "an empty list" : "a list"
     case .mapping: "a mapping"
     case .scalar(let text, nil): text.isEmpty ? "empty" : quoted(shortened(text))
     case .scalar(let text, let written?):
@@ -210,8 +212,13 @@ extension SettingKind {
     }
   }
 
-  /// What a message says was expected, and what the settings' reference calls the kind.
-  var expectation: String {
+  /// What a message says was expected.
+  var expectation: String { words(inFull: false) }
+
+  /// What the settings' reference calls the kind: all names that are accepted.
+  var reference: String { words(inFull: true) }
+
+  private func words(inFull: Bool) -> String {
     switch self {
     case .duration(let range):
       "a duration from \(range.lowerBound.text) to \(range.upperBound.text)"
@@ -233,23 +240,23 @@ extension SettingKind {
     case .boolean: "`true` or `false`"
     case .text: "text"
     case .choice(let words): alternatives(words)
-    case .list(let element): "a list of \(element.plural)"
+    case .list(let element): "a list of \(element.plural(inFull: inFull))"
     case .mapping(let keys?, let element):
-      "a mapping from \(alternatives(keys)) to \(element.expectation)"
-    case .mapping(nil, let element): "a mapping from names to \(element.expectation)"
+      inFull || keys.count <= 8
+        ? "a mapping from \(alternatives(keys)) to \(element.words(inFull: inFull))"
+        : "a mapping from \(keys.prefix(3).map(quoted).joined(separator: ", ")) and "
+          + "\(keys.count - 3) more to \(element.words(inFull: inFull))"
+    case .mapping(nil, let element): "a mapping from names to \(element.words(inFull: inFull))"
     case .structure(let settings): "a mapping with \(alternatives(settings.map(\.name), "and"))"
-    case .either(let kinds): kinds.map(\.expectation).joined(separator: ", or ")
+    case .either(let kinds):
+      kinds.map { $0.words(inFull: inFull) }.joined(separator: ", or ")
     }
   }
 
-  private var plural: String {
+  private func plural(inFull: Bool) -> String {
     switch self {
-    case .duration: "durations, each " + expectation
-    case .integer: "integers, each " + expectation
-    case .number: "numbers, each " + expectation
-    case .choice: "words, each " + expectation
     case .text: "texts"
-    default: "values, each " + expectation
+    default: "values, each \(words(inFull: inFull))"
     }
   }
 
