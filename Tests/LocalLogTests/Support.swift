@@ -203,8 +203,8 @@ extension Transaction {
     self.journal = journal
     for output in outputs {
       self.outputs.append(sink: Int32(output.sink), time: EventTime(milliseconds: number * 1000)) {
-        $0.append(contentsOf: Array("k\(number)".utf8))
-        $0.append(contentsOf: Array(output.value.utf8))
+        $0.unframed("k\(number)")
+        $0.unframed(output.value)
         return "k\(number)".utf8.count
       }
     }

@@ -29,7 +29,7 @@ public struct DeadLetter {
     if !account.isAbsent { json.member("account", account) }
     json.member("time", time)
     json.key("source")
-    source.write(to: &json)
+    json.source(source)
     json.member("reason", text: rejection.reason.code)
     if let field = rejection.field {
       json.member("field", text: field)

@@ -158,6 +158,40 @@ public struct JSONWriter: ~Copyable {
     json.withUTF8Buffer { raw(UnsafeRawBufferPointer($0)) }
   }
 
+  /// What caused a record, from its prepared beginning.
+  public mutating func source(_ source: RecordSource) {
+    beginValue(source.prefix.count &+ 21)
+    if let start = source.prefix.baseAddress {
+      (buffer + used).update(from: start, count: source.prefix.count)
+      used &+= source.prefix.count
+    }
+    signedDigits(source.number)
+    push(UInt8(ascii: "}"))
+  }
+
+  /// Bytes that stand outside of any JSON value, such as a record's key before the record.
+  public mutating func unframed(_ bytes: UnsafeBufferPointer<UInt8>) {
+    reserve(bytes.count &+ 1)
+    if let start = bytes.baseAddress {
+      (buffer + used).update(from: start, count: bytes.count)
+      used &+= bytes.count
+    }
+    needsComma = false
+  }
+
+  /// Text outside of any JSON value.
+  public mutating func unframed(_ text: String) {
+    var text = text
+    text.withUTF8 { unframed($0) }
+  }
+
+  /// One byte outside of any JSON value: a separator between parts of a key.
+  public mutating func unframed(_ byte: UInt8) {
+    reserve(1)
+    push(byte)
+    needsComma = false
+  }
+
   // MARK: Members
 
   public mutating func member(_ key: StaticString, _ value: Identifier) {

@@ -36,7 +36,7 @@ public struct Tally {
     json.member("ad", ad)
     json.member("time", time)
     json.key("source")
-    source.write(to: &json)
+    json.source(source)
     json.member("impressions", impressions)
     json.member("clicks", clicks)
     json.member("spend", spend)

@@ -330,29 +330,19 @@ private final class GroupWriter {
   ) throws(LogError) {
     let writer = writers[sink]
     encoder.removeAll()
-    var failure: LogError?
-    buffer.bytes.withUnsafeBytes { bytes in
-      do throws(LogError) {
-        for record in buffer.records where Int(record.sink) == sink {
-          let middle = record.start + Int(record.keyLength)
-          let end = middle + Int(record.valueLength)
-          guard end - record.start <= BlockEncoder.recordBytesMax else {
-            preconditionFailure("an output record is at most \(BlockEncoder.recordBytesMax) bytes")
-          }
-          if !encoder.isEmpty, encoder.rawLength + (end - record.start) > options.blockBytes {
-            try write(writer, number)
-          }
-          encoder.add(
-            key: UnsafeRawBufferPointer(rebasing: bytes[record.start..<middle]),
-            value: UnsafeRawBufferPointer(rebasing: bytes[middle..<end]), appendTime: now,
-            eventTime: record.time.milliseconds)
-        }
-        try write(writer, number)
-      } catch {
-        failure = error
+    for record in buffer.records where Int(record.sink) == sink {
+      let length = Int(record.keyLength) + Int(record.valueLength)
+      guard length <= BlockEncoder.recordBytesMax else {
+        preconditionFailure("an output record is at most \(BlockEncoder.recordBytesMax) bytes")
       }
+      if !encoder.isEmpty, encoder.rawLength + length > options.blockBytes {
+        try write(writer, number)
+      }
+      encoder.add(
+        key: buffer.key(of: record), value: buffer.value(of: record), appendTime: now,
+        eventTime: record.time.milliseconds)
     }
-    if let failure { throw failure }
+    try write(writer, number)
   }
 
   private func write(_ writer: SegmentWriter, _ number: Int64) throws(LogError) {

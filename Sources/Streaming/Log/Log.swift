@@ -8,7 +8,8 @@ public import Events
 
 /// One partition of one topic (or one file) that a partition's sequence is merged from.
 public struct LogInput: Sendable, Hashable {
-  /// The topology's name of the source it belongs to.
+  /// The topology's name of the source it belongs to; empty where it stands in for all of them
+  /// (the files of a replay).
   public var source: String
   /// The topic, or the file's path as the user gave it.
   public var topic: String
@@ -155,29 +156,44 @@ public final class OutputBuffer {
   }
 
   public private(set) var records: ContiguousArray<Record> = []
-  public private(set) var bytes: ContiguousArray<UInt8> = []
+  private var writer = JSONWriter(capacity: 1 << 16)
 
   public init() {}
 
   public var isEmpty: Bool { records.isEmpty }
 
+  /// Keys and values, back to back; valid until the next `append` or `removeAll`.
+  public var bytes: UnsafeRawBufferPointer { writer.bytes }
+
+  /// The record's value; valid as long as `bytes`.
+  public func value(of record: Record) -> UnsafeRawBufferPointer {
+    let start = record.start + Int(record.keyLength)
+    return UnsafeRawBufferPointer(rebasing: writer.bytes[start..<(start + Int(record.valueLength))])
+  }
+
+  /// The record's key; valid as long as `bytes`.
+  public func key(of record: Record) -> UnsafeRawBufferPointer {
+    UnsafeRawBufferPointer(
+      rebasing: writer.bytes[record.start..<(record.start + Int(record.keyLength))])
+  }
+
   public func removeAll() {
     records.removeAll(keepingCapacity: true)
-    bytes.removeAll(keepingCapacity: true)
+    writer.removeAll()
   }
 
   /// Appends a record whose key and value `write` appends to the buffer; it returns the key's
   /// length.
   @inline(__always)
   public func append(
-    sink: Int32, time: EventTime, _ write: (inout ContiguousArray<UInt8>) -> Int
+    sink: Int32, time: EventTime, _ write: (inout JSONWriter) -> Int
   ) {
-    let start = bytes.count
-    let keyLength = write(&bytes)
+    let start = writer.count
+    let keyLength = write(&writer)
     records.append(
       Record(
         sink: sink, keyLength: Int32(keyLength),
-        valueLength: Int32(bytes.count - start - keyLength), start: start, time: time))
+        valueLength: Int32(writer.count - start - keyLength), start: start, time: time))
   }
 }
 

@@ -1,0 +1,145 @@
+import Synchronization
+
+/// Commits one transaction while the next one is filled.
+///
+/// State is never touched: whatever a commit answers, the outputs are still right (law 1), so they
+/// are sent again until the log has them or says that it never will.
+struct CommitPipeline {
+  /// What a background job has to say.
+  private final class Answer: Sendable {
+    enum Outcome: Sendable {
+      case committed
+      /// The log's last number, looked up after an answer was lost.
+      case lookedUp(Int64)
+      case failed(LogError)
+    }
+    let outcome = Mutex<Outcome?>(nil)
+  }
+
+  /// How long a commit is tried before the partition gives up.
+  static let patience: Int64 = 120_000
+  private static let firstBackoff: Int64 = 10
+  private static let longestBackoff: Int64 = 2_000
+
+  private let log: any PartitionLog
+  private let queue: any WorkQueue
+  /// The transaction that outputs go to.
+  private(set) var current = Transaction()
+  private var spare: Transaction? = Transaction()
+  private var inFlight: Transaction?
+  private var answer: Answer?
+  private var retryAt: Int64?
+  private var backoff = firstBackoff
+  private var retryLookup = false
+  /// When the transaction under way was sealed, in monotonic ms.
+  private(set) var sealedAt: Int64 = 0
+  private(set) var lastSealed: Int64 = 0
+  private(set) var lastCommitted: Int64 = 0
+
+  init(log: any PartitionLog, queue: any WorkQueue) {
+    self.log = log
+    self.queue = queue
+  }
+
+  /// A transaction is under way.
+  var isBusy: Bool { inFlight != nil }
+
+  mutating func start(after number: Int64) {
+    lastSealed = number
+    lastCommitted = number
+  }
+
+  /// Closes the current transaction and sends it.
+  mutating func seal(journal: [UInt8], nextOffsets: [Int64], now: Int64) {
+    guard inFlight == nil, let next = spare else {
+      preconditionFailure("one transaction is committed at a time")
+    }
+    lastSealed += 1
+    current.number = lastSealed
+    current.nextOffsets = nextOffsets
+    current.journal = journal
+    inFlight = current
+    spare = nil
+    current = next
+    sealedAt = now
+    backoff = CommitPipeline.firstBackoff
+    send()
+  }
+
+  private mutating func send() {
+    guard let transaction = inFlight else { return }
+    let (log, answer) = (log, Answer())
+    self.answer = answer
+    queue.submit {
+      do throws(LogError) {
+        try log.commit(transaction)
+        answer.outcome.withLock { $0 = .committed }
+      } catch {
+        answer.outcome.withLock { $0 = .failed(error) }
+      }
+    }
+  }
+
+  private mutating func lookUp() {
+    let (log, answer) = (log, Answer())
+    self.answer = answer
+    queue.submit {
+      do throws(LogError) {
+        let number = try log.committed()?.number ?? 0
+        answer.outcome.withLock { $0 = .lookedUp(number) }
+      } catch {
+        answer.outcome.withLock { $0 = .failed(error) }
+      }
+    }
+  }
+
+  /// Takes note of what the log answered.
+  mutating func poll(now: Int64) throws(LogError) {
+    guard let transaction = inFlight else { return }
+    if let at = retryAt {
+      guard now >= at else { return }
+      retryAt = nil
+      if retryLookup { lookUp() } else { send() }
+      return
+    }
+    guard let outcome = answer?.outcome.withLock({ $0 }) else { return }
+    answer = nil
+    switch outcome {
+    case .committed: acknowledge(transaction)
+    case .lookedUp(let number):
+      if number >= transaction.number {
+        acknowledge(transaction)
+      } else {
+        retryLookup = false
+        try retry(after: nil, now: now)
+      }
+    case .failed(let error):
+      switch error.recovery {
+      case .retry: try retry(after: error, now: now)
+      case .rewind:
+        retryLookup = true
+        try retry(after: error, now: now)
+      case .recreate, .stop: throw error
+      }
+    }
+  }
+
+  private mutating func retry(after error: LogError?, now: Int64) throws(LogError) {
+    if let error, now - sealedAt > CommitPipeline.patience {
+      throw LogError(
+        error.kind, recovery: .stop,
+        "commit \(lastSealed) did not go through in \(CommitPipeline.patience / 1000) s; the last "
+          + "answer was: \(error.message)")
+    }
+    retryAt = now + backoff
+    backoff = min(backoff * 2, CommitPipeline.longestBackoff)
+  }
+
+  private mutating func acknowledge(_ transaction: Transaction) {
+    lastCommitted = transaction.number
+    transaction.removeAll()
+    spare = transaction
+    inFlight = nil
+    retryLookup = false
+  }
+}

@@ -1,0 +1,492 @@
+public import Events
+import Synchronization
+
+/// What the engine tells a person while it runs.
+public struct Notice: Sendable, CustomStringConvertible {
+  public enum Level: String, Sendable {
+    case info, warning, error
+  }
+
+  public var level: Level
+  public var partition: Int
+  public var message: String
+
+  public init(_ level: Level, partition: Int, _ message: String) {
+    self.level = level
+    self.partition = partition
+    self.message = message
+  }
+
+  public var description: String { "\(level.rawValue): partition \(partition): \(message)" }
+}
+
+/// How a partition runs.
+public struct RunnerOptions: Sendable {
+  public enum Mode: Sendable, Equatable {
+    /// Over what is there, to its end; nothing is waited for.
+    case replay
+    /// Along a journal, to its end: the sequence of the live run, again.
+    case audit
+    /// For good, with recovery, an idle clock, a journal and snapshots.
+    case live
+  }
+
+  public var mode: Mode
+  public var partition: Int
+  public var partitionCount: Int
+  /// Milliseconds between commits (live).
+  public var commitEvery: Int64
+  /// Records after which a commit is due.
+  public var commitEvents: Int
+  /// Milliseconds between snapshots (live); nil for none but the one of a clean stop.
+  public var snapshotEvery: Int64?
+  public var snapshotsKept: Int
+  /// State that no log and no snapshot holds any more may be given up.
+  public var acceptLoss: Bool
+  /// A replay stops before the first event at or after this time.
+  public var until: EventTime?
+  /// A replay takes this many ms of event time per ms.
+  public var speed: Double?
+  public var notify: @Sendable (Notice) -> Void
+
+  public init(
+    mode: Mode, partition: Int = 0, partitionCount: Int = 1, commitEvery: Int64 = 100,
+    commitEvents: Int = 65_536, snapshotEvery: Int64? = nil, snapshotsKept: Int = 2,
+    acceptLoss: Bool = false, until: EventTime? = nil, speed: Double? = nil,
+    notify: @escaping @Sendable (Notice) -> Void = { _ in }
+  ) {
+    self.mode = mode
+    self.partition = partition
+    self.partitionCount = partitionCount
+    self.commitEvery = commitEvery
+    self.commitEvents = commitEvents
+    self.snapshotEvery = snapshotEvery
+    self.snapshotsKept = snapshotsKept
+    self.acceptLoss = acceptLoss
+    self.until = until
+    self.speed = speed
+    self.notify = notify
+  }
+}
+
+/// One partition at work: recovers, takes the sequence in steps, commits, takes snapshots.
+///
+/// Single-threaded: every call comes from the partition's worker. What takes long or may block
+/// (commits, snapshot files) runs on the work queues, one job of each kind at a time, and is asked
+/// for its outcome at the next step. So the whole life of a partition is a function of the calls
+/// and of what the queues and the log answer, and can be simulated.
+package final class PartitionRunner {
+  /// Records per step: short enough that commits and other partitions are not kept waiting.
+  package static let stepRecords = 4096
+  /// Output bytes after which a commit is due.
+  static let commitBytes = 4 << 20
+  /// While a commit is under way, this much more is taken in before the partition waits for it.
+  static let backlogFactor = 4
+  /// Pages copied per step while a snapshot is taken: 2 MiB, well under a millisecond.
+  static let snapshotPagesPerStep = 128
+
+  package let options: RunnerOptions
+  private let topology: CheckedTopology
+  private let registry: [OperatorType]
+  private let log: any PartitionLog
+  private let snapshots: (any SnapshotStore)?
+  private let snapshotQueue: any WorkQueue
+  private let fromSnapshot: Int64?
+
+  package private(set) var core: PartitionCore
+  package private(set) var sequencer: Sequencer
+  private var commits: CommitPipeline
+  private var recovery: Recovery?
+  private var snapshot: SnapshotWriting?
+  private var lastSnapshotAt: Int64 = 0
+  private var lastSnapshotNumber: Int64 = -1
+  private var wantsSnapshot = false
+  private var recordsAtSeal: Int64 = 0
+  private var tickAtSeal: Int64 = -1
+  private var epoch: Epoch
+  private var epochIsNew = true
+  private var startedAt: Int64 = 0
+
+  package init(
+    topology: CheckedTopology, registry: [OperatorType], log: any PartitionLog,
+    snapshots: (any SnapshotStore)?, fromSnapshot: Int64? = nil, commitQueue: any WorkQueue,
+    snapshotQueue: any WorkQueue, options: RunnerOptions
+  ) throws(TopologyError) {
+    self.fromSnapshot = fromSnapshot
+    self.topology = topology
+    self.registry = registry
+    self.log = log
+    self.snapshots = snapshots
+    self.snapshotQueue = snapshotQueue
+    self.options = options
+    commits = CommitPipeline(log: log, queue: commitQueue)
+    core = try PartitionCore(
+      topology: topology, registry: registry, inputCount: log.inputs.count,
+      outputs: commits.current.outputs)
+    sequencer = Sequencer(core: core, log: log, options: options)
+    epoch = Epoch(
+      number: 1, topologyHash: topology.hash, snapshot: 0, topology: topology.canonicalText)
+  }
+
+  // MARK: Start
+
+  /// Loads the newest usable snapshot and finds out what has to be processed again.
+  package func start(now: Int64) throws(LogError) {
+    startedAt = now
+    lastSnapshotAt = now
+    let committed = options.mode == .replay ? nil : try log.committed()
+    switch options.mode {
+    case .replay:
+      try begin(now: now)
+    case .audit:
+      recovery = Recovery(journal: try readJournal(after: 0), committed: committed)
+      try sequencer.start(at: try log.firstOffsets())
+      if recovery?.journal.isEmpty == true { recovery = nil }
+    case .live:
+      try recover(committed, now: now)
+    }
+  }
+
+  /// A replay's start: at the log's beginning, or at a given snapshot (`--from-snapshot`).
+  private func begin(now: Int64) throws(LogError) {
+    if let fromSnapshot, let snapshots {
+      let header = try load(fromSnapshot, from: snapshots)
+      try sequencer.start(at: nil)
+      adoptEpoch(header.epoch, loaded: header.number)
+    } else {
+      try sequencer.start(at: try log.firstOffsets())
+    }
+    beginJournal()
+  }
+
+  private func recover(_ committed: CommitPoint?, now: Int64) throws(LogError) {
+    var loaded: SnapshotHeader?
+    if let committed { loaded = try loadNewest(upTo: committed.number) }
+    let lastNumber = committed?.number ?? 0
+    commits.start(after: lastNumber)
+    if let loaded {
+      lastSnapshotNumber = loaded.number
+      try sequencer.start(at: nil)
+      adoptEpoch(loaded.epoch, loaded: loaded.number)
+    } else {
+      guard try startWithoutSnapshot(committed) else { return beginJournal() }
+    }
+    let journal = committed == nil ? [] : try readJournal(after: loaded?.number ?? 0)
+    guard let committed, !journal.isEmpty else {
+      if let committed { try check(committed) }
+      return beginJournal()
+    }
+    core.outputsEnabled = false
+    recovery = Recovery(journal: journal, committed: committed)
+    options.notify(
+      Notice(
+        .info, partition: options.partition,
+        "recovering from commit \(loaded?.number ?? 0) to \(committed.number)"))
+  }
+
+  /// Without a snapshot state is rebuilt from the log's first record, if that is still there.
+  /// Returns whether the journal is to be followed.
+  private func startWithoutSnapshot(_ committed: CommitPoint?) throws(LogError) -> Bool {
+    let first = try log.firstOffsets()
+    let lost = zip(log.inputs, first).filter { $0.1 > ($0.0.isFile ? 1 : 0) }
+    guard let (input, offset) = lost.first else {
+      try sequencer.start(at: first)
+      return true
+    }
+    guard options.acceptLoss else {
+      throw LogError(
+        .missing,
+        "\(input.topic) partition \(input.partition) begins at offset \(offset): the records "
+          + "before were removed, and no readable snapshot covers them. Bring back a snapshot, or "
+          + "start with empty state with --accept-loss.")
+    }
+    options.notify(
+      Notice(
+        .warning, partition: options.partition,
+        "state before offset \(offset) of \(input.topic) is given up (--accept-loss)"))
+    try sequencer.start(at: committed?.nextOffsets ?? first)
+    return false
+  }
+
+  private func loadNewest(upTo number: Int64) throws(LogError) -> SnapshotHeader? {
+    guard let snapshots else { return nil }
+    for candidate in try snapshots.list() where candidate <= number {
+      do throws(LogError) {
+        return try load(candidate, from: snapshots)
+      } catch {
+        guard error.kind == .badData || error.kind == .missing else { throw error }
+        options.notify(
+          Notice(
+            .error, partition: options.partition,
+            "snapshot \(candidate) is not usable, trying the one before it: \(error.message)"))
+      }
+    }
+    return nil
+  }
+
+  /// Fills a fresh core from a snapshot.
+  private func load(_ number: Int64, from store: any SnapshotStore) throws(LogError)
+    -> SnapshotHeader
+  {
+    let core: PartitionCore
+    do throws(TopologyError) {
+      core = try PartitionCore(
+        topology: topology, registry: registry, inputCount: log.inputs.count,
+        outputs: commits.current.outputs)
+    } catch { throw LogError(.configuration, error.description) }
+    let header = try core.restore(
+      number, from: store, inputs: log.inputs, partitionCount: options.partitionCount)
+    self.core = core
+    sequencer = Sequencer(core: core, log: log, options: options)
+    return header
+  }
+
+  private func readJournal(after number: Int64) throws(LogError) -> [Recovery.Record] {
+    var records: [Recovery.Record] = []
+    try log.journal(after: number) { (number, bytes) in
+      records.append(Recovery.Record(number: number, bytes: Array(bytes)))
+    }
+    return records
+  }
+
+  private func adoptEpoch(_ last: Epoch, loaded: Int64) {
+    if last.topologyHash == topology.hash {
+      epoch = last
+      epochIsNew = false
+    } else {
+      epoch = Epoch(
+        number: last.number + 1, topologyHash: topology.hash, snapshot: loaded,
+        topology: topology.canonicalText)
+      epochIsNew = true
+    }
+  }
+
+  private func beginJournal() {
+    sequencer.journal.begin(tick: core.tick, nextOffsets: sequencer.nextOffsets)
+    if epochIsNew {
+      sequencer.journal.epoch(epoch)
+      epochIsNew = false
+    }
+    recordsAtSeal = core.state[0].records
+    tickAtSeal = core.tick
+  }
+
+  // MARK: Steps
+
+  package var isRecovering: Bool { recovery != nil }
+
+  /// Does some work and says whether there is more.
+  package func step(now: Int64) throws(LogError) -> Sequencer.Progress {
+    try commits.poll(now: now)
+    if recovery != nil { return try recoverStep(now: now) }
+    try tendSnapshot(now: now)
+    guard !isBackedUp else { return .waiting }
+    if let speed = options.speed { sequencer.pace(speed, startedAt: startedAt, now: now) }
+    var progress = try sequencer.step(limit: PartitionRunner.stepRecords, now: now)
+    if options.mode == .live, progress == .end {
+      progress = sequencer.advanceIdleClock(now: now) ? .advanced : .waiting
+    }
+    try commitIfDue(now: now, isIdle: progress != .advanced)
+    return progress
+  }
+
+  private func recoverStep(now: Int64) throws(LogError) -> Sequencer.Progress {
+    guard var work = recovery else { return .advanced }
+    defer { if recovery != nil { recovery = work } }
+    let progress = try work.step(sequencer: sequencer, limit: PartitionRunner.stepRecords, now: now) {
+      epoch in self.adoptEpoch(epoch, loaded: self.lastSnapshotNumber)
+    }
+    if options.mode == .audit { try commitIfDue(now: now, isIdle: false) }
+    guard work.isDone else { return progress }
+    if options.mode == .audit {
+      try commitIfDue(now: now, isIdle: true)
+      return .end
+    }
+    if let committed = work.committed { try check(committed) }
+    recovery = nil
+    core.outputsEnabled = true
+    beginJournal()
+    options.notify(Notice(.info, partition: options.partition, "recovered; outputs are on"))
+    return .advanced
+  }
+
+  /// Offsets that the journal leads to and offsets that were committed must be the same.
+  private func check(_ committed: CommitPoint) throws(LogError) {
+    guard sequencer.nextOffsets == committed.nextOffsets else {
+      throw LogError(
+        .badData,
+        "committed offsets \(committed.nextOffsets) and those that the journal leads to "
+          + "\(sequencer.nextOffsets) disagree at commit \(committed.number): the log, the journal "
+          + "or the snapshot is not the one that was written. Refusing to start.")
+    }
+  }
+
+  // MARK: Commits
+
+  private var recordsSinceSeal: Int64 { core.state[0].records - recordsAtSeal }
+
+  private var hasUncommitted: Bool {
+    recordsSinceSeal > 0 || core.tick != tickAtSeal || !commits.current.outputs.isEmpty
+  }
+
+  private var isBackedUp: Bool {
+    guard commits.isBusy else { return false }
+    return recordsSinceSeal >= Int64(options.commitEvents * PartitionRunner.backlogFactor)
+      || commits.current.outputs.bytes.count
+        >= PartitionRunner.commitBytes * PartitionRunner.backlogFactor
+  }
+
+  private func commitIfDue(now: Int64, isIdle: Bool) throws(LogError) {
+    guard hasUncommitted, !commits.isBusy else { return }
+    let isFull =
+      recordsSinceSeal >= Int64(options.commitEvents)
+      || commits.current.outputs.bytes.count >= PartitionRunner.commitBytes
+    let isTime = options.mode == .live && now - commits.sealedAt >= options.commitEvery
+    if isFull || isTime || wantsSnapshot { seal(now: now) }
+  }
+
+  /// Hands what was done since the last commit to the committer.
+  private func seal(now: Int64) {
+    sequencer.journal.finish()
+    commits.seal(journal: sequencer.journal.bytes, nextOffsets: sequencer.nextOffsets, now: now)
+    core.write(to: commits.current.outputs)
+    beginJournal()
+  }
+
+  // MARK: Snapshots
+
+  /// A snapshot is taken at the next commit.
+  package func requestSnapshot() { if snapshots != nil { wantsSnapshot = true } }
+
+  package var isTakingSnapshot: Bool { snapshot != nil }
+
+  /// Number of the newest finished snapshot; -1 before the first.
+  package var newestSnapshot: Int64 { lastSnapshotNumber }
+
+  private func tendSnapshot(now: Int64) throws(LogError) {
+    if let snapshot {
+      try advance(snapshot, now: now)
+    } else if snapshots != nil {
+      if let every = options.snapshotEvery, now - lastSnapshotAt >= every { wantsSnapshot = true }
+      // It must show exactly what a commit says: begin when nothing stands between.
+      if wantsSnapshot, !hasUncommitted, commits.lastSealed > max(lastSnapshotNumber, 0) {
+        try beginSnapshot(now: now)
+      } else if wantsSnapshot, !hasUncommitted {
+        wantsSnapshot = false
+      } else if wantsSnapshot, !commits.isBusy {
+        seal(now: now)
+        if commits.lastSealed > lastSnapshotNumber { try beginSnapshot(now: now) }
+      }
+    }
+  }
+
+  private func beginSnapshot(now: Int64) throws(LogError) {
+    guard let snapshots else { return }
+    wantsSnapshot = false
+    lastSnapshotAt = now
+    do throws(LogError) {
+      let sink = try snapshots.create(commits.lastSealed)
+      snapshot = SnapshotWriting(
+        header: header(number: commits.lastSealed), store: core.store, sink: sink,
+        queue: snapshotQueue)
+    } catch {
+      options.notify(
+        Notice(.error, partition: options.partition, "no snapshot could be written: \(error.message)"))
+    }
+  }
+
+  private func advance(_ snapshot: SnapshotWriting, now: Int64) throws(LogError) {
+    if !snapshot.isCopied { snapshot.copySlice(pages: PartitionRunner.snapshotPagesPerStep) }
+    switch snapshot.outcome.state.withLock({ $0 }) {
+    case .writing:
+      if snapshot.isCopied, commits.lastCommitted >= snapshot.number { snapshot.finish() }
+    case .finished:
+      lastSnapshotNumber = snapshot.number
+      self.snapshot = nil
+      prune()
+    case .failed(let error):
+      snapshot.abandon()
+      self.snapshot = nil
+      options.notify(
+        Notice(
+          .error, partition: options.partition,
+          "snapshot \(snapshot.number) failed, the one before it stays: \(error.message)"))
+    }
+  }
+
+  /// Removes snapshots beyond the newest few.
+  private func prune() {
+    guard let snapshots else { return }
+    let (kept, partition, notify) = (options.snapshotsKept, options.partition, options.notify)
+    snapshotQueue.submit {
+      do throws(LogError) {
+        for old in try snapshots.list().dropFirst(kept) { try snapshots.remove(old) }
+      } catch {
+        notify(Notice(.warning, partition: partition, "an old snapshot stays: \(error.message)"))
+      }
+    }
+  }
+
+  package func header(number: Int64) -> SnapshotHeader {
+    SnapshotHeader(
+      topology: topology.topology.name, partition: options.partition,
+      partitionCount: options.partitionCount, number: number, epoch: epoch, tick: core.tick,
+      inputs: zip(log.inputs, sequencer.nextOffsets).map {
+        .init(topic: $0.topic, partition: $0.partition, nextOffset: $1)
+      },
+      operators: topology.operators.map {
+        .init(name: $0.name, kind: $0.description.name, version: $0.description.version)
+      },
+      regions: core.store.entries.map {
+        .init(
+          section: $0.section, name: $0.name, version: $0.version,
+          stride: $0.region.pointee.stride, rows: $0.region.pointee.count)
+      })
+  }
+
+  // MARK: End
+
+  /// Walks on to a replay's last time and publishes what is held back.
+  package func finish(atTick tick: Int64) {
+    sequencer.advance(toTick: tick)
+    finishedDigest = core.digest
+    core.finish()
+  }
+
+  /// The state's digest, as it was before the end of a replay published what was held back.
+  package var digest: StateDigest { finishedDigest ?? core.digest }
+  private var finishedDigest: StateDigest?
+
+  /// Commits what is left, and when `snapshot` is asked for takes a last one. Call until true.
+  package func drain(now: Int64, snapshot wantsLast: Bool) throws(LogError) -> Bool {
+    try commits.poll(now: now)
+    // In recovery nothing new was made; what is committed stands.
+    if recovery != nil, options.mode == .live { return !commits.isBusy }
+    if hasUncommitted {
+      if !commits.isBusy { seal(now: now) }
+      return false
+    }
+    if commits.isBusy { return false }
+    if let snapshot {
+      try advance(snapshot, now: now)
+      return false
+    }
+    if wantsLast, snapshots != nil, lastSnapshotNumber < commits.lastCommitted {
+      guard !triedLastSnapshot else { return true }
+      triedLastSnapshot = true
+      try beginSnapshot(now: now)
+      return snapshot == nil
+    }
+    return true
+  }
+  private var triedLastSnapshot = false
+
+  /// Gives the partition up as it is; what is not committed is done again by whoever takes over.
+  package func abandon() {
+    snapshot?.abandon()
+    snapshot = nil
+    log.close()
+  }
+
+  package var lastCommitted: Int64 { commits.lastCommitted }
+}

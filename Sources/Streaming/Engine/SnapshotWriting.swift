@@ -1,0 +1,153 @@
+import Events
+import Synchronization
+
+/// A snapshot of one partition while it is being taken.
+///
+/// `init` marks the moment; `copySlice` copies some pages and is called between batches until it
+/// says that all are copied; writing (and compressing) happens on a background queue. The result
+/// counts only after `finish`, which waits for the commit that the snapshot belongs to.
+final class SnapshotWriting {
+  /// What happened on the background queue.
+  final class Outcome: Sendable {
+    enum State: Sendable {
+      case writing
+      case finished
+      case failed(LogError)
+    }
+    let state = Mutex(State.writing)
+
+    var isWriting: Bool { state.withLock { if case .writing = $0 { true } else { false } } }
+
+    func fail(_ error: LogError) {
+      state.withLock { if case .writing = $0 { $0 = .failed(error) } }
+    }
+  }
+
+  /// The frame being filled, shared with the regions' copy-on-write.
+  private final class Filling {
+    var frame = SnapshotFormat.emptyFrame(capacity: SnapshotWriting.frameBytes)
+    var pages = 0
+    var bytes = 0
+    let full: ([UInt8]) -> Void
+
+    init(full: @escaping ([UInt8]) -> Void) { self.full = full }
+
+    func add(region: Int32, page: Int, _ rows: UnsafeRawBufferPointer) {
+      withUnsafeBytes(of: (region.littleEndian, Int32(page).littleEndian, Int32(rows.count).littleEndian)) {
+        frame.append(contentsOf: $0)
+      }
+      frame.append(contentsOf: rows)
+      pages += 1
+      bytes += rows.count
+      if frame.count >= SnapshotWriting.frameBytes { flush() }
+    }
+
+    func flush() {
+      guard frame.count > SnapshotFormat.frameHeaderBytes else { return }
+      full(frame)
+      frame = SnapshotFormat.emptyFrame(capacity: SnapshotWriting.frameBytes + Region.pageBytes)
+    }
+  }
+
+  static let frameBytes = 1 << 20
+
+  let number: Int64
+  let outcome = Outcome()
+  private let store: StateStore
+  private let sink: any SnapshotSink
+  private let queue: any WorkQueue
+  private let filling: Filling
+  private var nextRegion = 0
+  private(set) var isCopied = false
+  private var isFinishing = false
+
+  /// Marks the state as it is now.
+  init(header: SnapshotHeader, store: StateStore, sink: any SnapshotSink, queue: any WorkQueue) {
+    number = header.number
+    self.store = store
+    self.sink = sink
+    self.queue = queue
+    let outcome = outcome
+    func write(_ frame: [UInt8]) {
+      queue.submit { SnapshotWriting.write(frame, to: sink, outcome) }
+    }
+    var first = SnapshotFormat.emptyFrame()
+    SnapshotFormat.encode(header, to: &first)
+    SnapshotFormat.seal(&first, kind: .header)
+    write(SnapshotFormat.magic + first)
+    filling = Filling { frame in
+      queue.submit {
+        var frame = frame
+        SnapshotFormat.seal(&frame, kind: .pages)
+        SnapshotWriting.write(frame, to: sink, outcome)
+      }
+    }
+    let filling = filling
+    for (index, entry) in store.entries.enumerated() {
+      entry.region.pointee.freeze(id: Int32(index)) { id, page, rows in
+        filling.add(region: id, page: page, rows)
+      }
+    }
+  }
+
+  private static func write(_ bytes: [UInt8], to sink: any SnapshotSink, _ outcome: Outcome) {
+    guard outcome.isWriting else { return }
+    do throws(LogError) {
+      let result: Result<Void, LogError> = bytes.withUnsafeBytes { raw in
+        do throws(LogError) {
+          try sink.write(raw)
+          return .success(())
+        } catch { return .failure(error) }
+      }
+      try result.get()
+    } catch { outcome.fail(error) }
+  }
+
+  /// Copies about `pages` pages; sets `isCopied` when none is left.
+  func copySlice(pages: Int) {
+    guard !isCopied else { return }
+    var left = pages
+    while nextRegion < store.entries.count {
+      let region = store.entries[nextRegion].region
+      let before = filling.pages
+      guard region.pointee.copySlice(pages: left) else { return }
+      nextRegion += 1
+      left -= max(filling.pages - before, 1)
+      if left <= 0, nextRegion < store.entries.count { return }
+    }
+    filling.flush()
+    isCopied = true
+  }
+
+  /// Makes it durable, once all pages are copied and its commit is acknowledged.
+  func finish() {
+    precondition(isCopied, "a snapshot is finished after its last page")
+    guard !isFinishing else { return }
+    isFinishing = true
+    let (sink, outcome, pages, bytes) = (sink, outcome, filling.pages, filling.bytes)
+    queue.submit {
+      var frame = SnapshotFormat.emptyFrame()
+      Varint.append(UInt64(pages), to: &frame)
+      Varint.append(UInt64(bytes), to: &frame)
+      SnapshotFormat.seal(&frame, kind: .end)
+      SnapshotWriting.write(frame, to: sink, outcome)
+      guard outcome.isWriting else { return sink.abandon() }
+      do throws(LogError) {
+        try sink.finish()
+        outcome.state.withLock { $0 = .finished }
+      } catch { outcome.fail(error) }
+    }
+  }
+
+  /// Gives up; nothing stays behind.
+  func abandon() {
+    for entry in store.entries { entry.region.pointee.thaw() }
+    isCopied = true
+    isFinishing = true
+    let (sink, outcome) = (sink, outcome)
+    queue.submit {
+      outcome.fail(LogError(.ours, "the snapshot was abandoned"))
+      sink.abandon()
+    }
+  }
+}

@@ -1,0 +1,170 @@
+import Synchronization
+
+/// A thread that owns partitions: their executor and their loop.
+///
+/// The loop runs jobs that others sent to the partitions (queries, requests), lets each partition
+/// take a step, and sleeps when none has anything to do. Partitions are actors of this executor,
+/// so nobody else can touch their state.
+final class Worker: SerialExecutor {
+  private struct State {
+    var jobs: [UnownedJob] = []
+    var isStopped = false
+    /// The worker's own thread, known once it runs.
+    var thread: UInt?
+  }
+
+  /// How long an idle loop sleeps when nobody wakes it: new records of a log on disk are noticed
+  /// within this time.
+  private static let idleMilliseconds: Int64 = 2
+
+  private let state = Mutex(State())
+  private let signal = Signal()
+
+  func enqueue(_ job: consuming ExecutorJob) {
+    let job = UnownedJob(job)
+    state.withLock { $0.jobs.append(job) }
+    signal.notify()
+  }
+
+  func checkIsolated() {
+    let thread = Worker.currentThread
+    precondition(
+      state.withLock { $0.thread == thread }, "a partition is touched by a thread that is not its own")
+  }
+
+  private static var currentThread: UInt { UInt(bitPattern: Int(bitPattern: Thread.current)) }
+
+  func wake() { signal.notify() }
+
+  /// Runs until every partition says that it is done. Returns the thread to join.
+  func start(_ partitions: [PartitionActor], name: String) -> Thread {
+    Thread(name: name) { self.loop(partitions) }
+  }
+
+  private func loop(_ partitions: [PartitionActor]) {
+    state.withLock { $0.thread = Worker.currentThread }
+    let executor = asUnownedSerialExecutor()
+    while true {
+      let jobs = state.withLock { state in
+        let jobs = state.jobs
+        state.jobs.removeAll(keepingCapacity: true)
+        return jobs
+      }
+      for job in jobs { job.runSynchronously(on: executor) }
+      var isBusy = false
+      var isDone = true
+      for partition in partitions {
+        switch partition.assumeIsolated({ $0.turn() }) {
+        case .busy:
+          isBusy = true
+          isDone = false
+        case .idle: isDone = false
+        case .done: break
+        }
+      }
+      if isDone { return }
+      if !isBusy { signal.wait(milliseconds: Worker.idleMilliseconds) }
+    }
+  }
+}
+
+/// A partition as the rest of the process sees it: an actor of the worker that owns it.
+actor PartitionActor {
+  enum Turn {
+    case busy, idle, done
+  }
+
+  nonisolated let worker: Worker
+  nonisolated let status: PartitionStatus
+  private let board: RunBoard
+  private let clock: any MonotonicClock
+  private let runner: PartitionRunner
+  private var phase = Phase.starting
+
+  private enum Phase {
+    case starting, running, draining, done
+  }
+
+  nonisolated var unownedExecutor: UnownedSerialExecutor { worker.asUnownedSerialExecutor() }
+
+  init(
+    runner: sending PartitionRunner, worker: Worker, status: PartitionStatus, board: RunBoard,
+    clock: any MonotonicClock
+  ) {
+    self.runner = runner
+    self.worker = worker
+    self.status = status
+    self.board = board
+    self.clock = clock
+  }
+
+  /// One turn of the worker's loop.
+  func turn() -> Turn {
+    guard phase != .done else { return .done }
+    do throws(LogError) {
+      let turn = try takeTurn(now: clock.now())
+      status.update(from: runner)
+      return turn
+    } catch {
+      board.fail(error)
+      runner.abandon()
+      phase = .done
+      status.update(from: runner)
+      return .done
+    }
+  }
+
+  private func takeTurn(now: Int64) throws(LogError) -> Turn {
+    switch phase {
+    case .starting:
+      guard !board.isFailed else { return leave() }
+      try runner.start(now: now)
+      phase = .running
+      return .busy
+    case .running: return try run(now: now)
+    case .draining: return try drain(now: now)
+    case .done: return .done
+    }
+  }
+
+  private func run(now: Int64) throws(LogError) -> Turn {
+    if board.isFailed { return leave() }
+    if board.isStopping {
+      phase = .draining
+      return .busy
+    }
+    switch try runner.step(now: now) {
+    case .advanced: return .busy
+    case .waiting: return .idle
+    case .end:
+      if runner.options.mode == .replay {
+        // All partitions walk to the log's last time, which is known when all have read it.
+        board.reachedEnd(status.index, tick: runner.core.tick)
+        guard let last = board.lastTick else { return .idle }
+        runner.finish(atTick: last)
+      }
+      phase = .draining
+      return .busy
+    }
+  }
+
+  private func drain(now: Int64) throws(LogError) -> Turn {
+    if board.isFailed { return leave() }
+    let isLive = runner.options.mode == .live
+    guard try runner.drain(now: now, snapshot: isLive || board.wantsSnapshotAtEnd) else {
+      // The work queues decide when it goes on; a short sleep is enough.
+      return .idle
+    }
+    status.finish(runner)
+    runner.abandon()
+    phase = .done
+    return .done
+  }
+
+  /// Another partition failed: the run is over.
+  private func leave() -> Turn {
+    runner.abandon()
+    phase = .done
+    return .done
+  }
+}

@@ -1,0 +1,193 @@
+#if canImport(Glibc)
+  import Glibc
+#elseif canImport(Musl)
+  import Musl
+#elseif canImport(Darwin)
+  import Darwin
+#endif
+
+// State: the memory that operators keep between entries.
+//
+// Everything that must survive a crash stands in regions: flat, growable blocks of fixed-size
+// rows without pointers, so that a snapshot is a copy of bytes. The typed faces are `Table`
+// (rows by number), `NameTable` (interned names) and `FingerprintTable` (a set with times); the
+// index structures beside them are rebuilt on restore and never stored. Nothing here knows about
+// operators or logs.
+
+/// A flat, growable block of fixed-size rows, with copy-on-write pages while a snapshot is taken.
+///
+/// A snapshot must show one moment of the sequence although copying takes longer than the stream
+/// may stand still. So `freeze` only marks the pages; whoever changes a marked page first hands
+/// its bytes to the snapshot (`preserve`), and the rest are copied in slices between batches.
+///
+/// Owned by a `StateStore`; used by one partition only.
+@usableFromInline
+package struct Region {
+  /// Bytes per copied page: small, because the first change to each page during a snapshot pays
+  /// for copying it.
+  package static let pageBytes = 16 * 1024
+
+  @usableFromInline var base: UnsafeMutableRawPointer
+  /// Rows in use.
+  @usableFromInline var count: Int
+  @usableFromInline var capacity: Int
+  @usableFromInline let stride: Int
+  /// Pages of the frozen moment that are not copied yet; nil when no snapshot is under way.
+  @usableFromInline var frozen: UnsafeMutablePointer<FrozenRegion>?
+
+  package init(stride: Int, capacity: Int) {
+    precondition(stride > 0 && stride <= Region.pageBytes, "a row must fit a page")
+    self.stride = stride
+    self.capacity = max(capacity, 1)
+    self.count = 0
+    base = Region.allocate(self.capacity * stride)
+    frozen = nil
+  }
+
+  package mutating func deallocate() {
+    if let frozen {
+      frozen.pointee.release()
+      frozen.deinitialize(count: 1)
+      frozen.deallocate()
+      self.frozen = nil
+    }
+    free(base)
+  }
+
+  /// Rows per page, so that no row crosses a page.
+  package var rowsPerPage: Int { Region.pageBytes / stride }
+
+  /// Zeroed memory; large blocks come from the kernel lazily, so growing does not stop the stream
+  /// to clear them.
+  static func allocate(_ bytes: Int) -> UnsafeMutableRawPointer {
+    guard let memory = tryAllocate(bytes) else {
+      preconditionFailure("out of memory: \(bytes) bytes of operator state")
+    }
+    return memory
+  }
+
+  static func tryAllocate(_ bytes: Int) -> UnsafeMutableRawPointer? { calloc(max(bytes, 1), 1) }
+
+  /// Room for at least `rows` rows; existing rows keep their values.
+  @usableFromInline package mutating func grow(to rows: Int) {
+    guard rows > capacity else { return }
+    let wanted = max(rows, capacity * 2)
+    let larger = Region.allocate(wanted * stride)
+    larger.copyMemory(from: base, byteCount: count * stride)
+    replaceMemory(larger, capacity: wanted)
+  }
+
+  /// Exchanges the memory under the rows (growth, rehash, reset). A snapshot under way keeps the
+  /// old memory, which nobody changes any more, until it has copied it.
+  package mutating func replaceMemory(_ memory: UnsafeMutableRawPointer, capacity: Int) {
+    if let frozen, frozen.pointee.ownedMemory == nil, frozen.pointee.pagesLeft > 0 {
+      frozen.pointee.ownedMemory = base
+    } else {
+      free(base)
+    }
+    base = memory
+    self.capacity = capacity
+  }
+
+  /// Must be called before the row is changed.
+  @inlinable @inline(__always)
+  func willChange(_ row: Int) {
+    if frozen != nil { preservePage(of: row) }
+  }
+
+  @usableFromInline @inline(never)
+  func preservePage(of row: Int) {
+    guard let frozen, frozen.pointee.ownedMemory == nil else { return }
+    frozen.pointee.preserve(page: row / rowsPerPage, from: base)
+  }
+
+  /// Begins a snapshot of the rows as they are now.
+  package mutating func freeze(
+    id: Int32, into sink: @escaping (_ id: Int32, _ page: Int, UnsafeRawBufferPointer) -> Void
+  ) {
+    precondition(frozen == nil, "a region is frozen for one snapshot at a time")
+    let pointer = UnsafeMutablePointer<FrozenRegion>.allocate(capacity: 1)
+    pointer.initialize(
+      to: FrozenRegion(id: id, rows: count, rowsPerPage: rowsPerPage, stride: stride, sink: sink))
+    frozen = pointer
+  }
+
+  /// Copies up to `pages` pages; true when none is left and the region is thawed.
+  package mutating func copySlice(pages: Int) -> Bool {
+    guard let frozen else { return true }
+    frozen.pointee.copyNext(pages, from: base)
+    guard frozen.pointee.pagesLeft == 0 else { return false }
+    frozen.pointee.release()
+    frozen.deinitialize(count: 1)
+    frozen.deallocate()
+    self.frozen = nil
+    return true
+  }
+
+  /// Gives up a snapshot under way.
+  package mutating func thaw() {
+    guard let frozen else { return }
+    frozen.pointee.release()
+    frozen.deinitialize(count: 1)
+    frozen.deallocate()
+    self.frozen = nil
+  }
+}
+
+/// The pages of a region at the moment a snapshot began.
+@usableFromInline
+package struct FrozenRegion {
+  let id: Int32
+  let rows: Int
+  let rowsPerPage: Int
+  let stride: Int
+  let sink: (_ id: Int32, _ page: Int, UnsafeRawBufferPointer) -> Void
+  /// Which pages are copied.
+  var copied: [Bool]
+  var next = 0
+  var pagesLeft: Int
+  /// The memory of the frozen moment, once the region has moved on to other memory.
+  var ownedMemory: UnsafeMutableRawPointer?
+
+  init(
+    id: Int32, rows: Int, rowsPerPage: Int, stride: Int,
+    sink: @escaping (_ id: Int32, _ page: Int, UnsafeRawBufferPointer) -> Void
+  ) {
+    self.id = id
+    self.rows = rows
+    self.rowsPerPage = rowsPerPage
+    self.stride = stride
+    self.sink = sink
+    pagesLeft = (rows + rowsPerPage - 1) / rowsPerPage
+    copied = Array(repeating: false, count: pagesLeft)
+  }
+
+  mutating func release() {
+    free(ownedMemory)
+    ownedMemory = nil
+  }
+
+  mutating func preserve(page: Int, from base: UnsafeMutableRawPointer) {
+    // Rows appended after the freeze stand on pages that the snapshot does not have.
+    guard page < copied.count, !copied[page] else { return }
+    let first = page * rowsPerPage
+    let rowCount = min(rowsPerPage, rows - first)
+    copied[page] = true
+    pagesLeft -= 1
+    sink(
+      id, page,
+      UnsafeRawBufferPointer(start: base + first * stride, count: rowCount * stride))
+  }
+
+  mutating func copyNext(_ pages: Int, from base: UnsafeMutableRawPointer) {
+    let source = ownedMemory ?? base
+    var budget = pages
+    while budget > 0, next < copied.count {
+      if !copied[next] {
+        preserve(page: next, from: source)
+        budget -= 1
+      }
+      next += 1
+    }
+  }
+}
