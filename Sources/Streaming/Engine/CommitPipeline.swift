@@ -36,9 +36,12 @@ struct CommitPipeline {
   private(set) var lastSealed: Int64 = 0
   private(set) var lastCommitted: Int64 = 0
 
-  init(log: any PartitionLog, queue: any WorkQueue) {
+  private let mutant: Mutant?
+
+  init(log: any PartitionLog, queue: any WorkQueue, mutant: Mutant? = nil) {
     self.log = log
     self.queue = queue
+    self.mutant = mutant
   }
 
   /// A transaction is under way.
@@ -115,8 +118,15 @@ struct CommitPipeline {
       }
     case .failed(let error):
       switch error.recovery {
-      case .retry: try retry(after: error, now: now)
+      case .retry:
+        if mutant == .abortDropsOutputs { transaction.outputs.removeAll() }
+        try retry(after: error, now: now)
       case .rewind:
+        if mutant == .blindResend {
+          transaction.number += 1
+          lastSealed += 1
+          return try retry(after: error, now: now)
+        }
         retryLookup = true
         try retry(after: error, now: now)
       case .recreate, .stop: throw error

@@ -202,6 +202,9 @@ final class InputBuffer {
 
   var record: LogRecord { chunk.records[cursor] }
 
+  /// The record that stands next is the first of a fetch.
+  var standsAtChunkStart: Bool { cursor == 0 }
+
   /// Moves on to the next record.
   @inline(__always)
   func take() { cursor &+= 1 }

@@ -18,13 +18,16 @@ package final class PartitionCore {
   private var dueTimers: ContiguousArray<Timer> = []
   private let clockPrefix: UnsafeMutableBufferPointer<UInt8>
   private let deadLetterSink: Int32
+  private let mutant: Mutant?
   /// Of a longer refused record only a beginning is published: every log takes records of six
   /// times this size, which is what escaping can make of it.
   static let deadLetterPayloadBytesMax = 4 << 20
 
   package init(
-    topology: CheckedTopology, registry: [OperatorType], inputCount: Int, outputs: OutputBuffer
+    topology: CheckedTopology, registry: [OperatorType], inputCount: Int, outputs: OutputBuffer,
+    mutant: Mutant? = nil
   ) throws(TopologyError) {
+    self.mutant = mutant
     self.topology = topology
     tickLength = topology.topology.time.tick.milliseconds
     outOfOrderness = topology.topology.time.outOfOrderness.milliseconds
@@ -115,6 +118,8 @@ package final class PartitionCore {
     precondition(tick > engine.pointee.tick, "time never moves backwards")
     while let stop = wheel.advance(to: tick) {
       wheel.take(atTick: stop, into: &dueTimers)
+      if mutant == .timerOrder { dueTimers.shuffle() }
+      if mutant == .skippedTick, stop < tick { continue }
       engine.pointee.tick = stop
       fire(atTick: stop)
     }
@@ -150,6 +155,9 @@ package final class PartitionCore {
 
   /// Gives timers to the operators that own them now; those of nobody are dropped.
   func reassignTimers(_ newOwner: (Int32) -> Int32?) { wheel.reassign(newOwner) }
+
+  /// Records of the sequence so far, refused ones included.
+  package var recordsTaken: Int64 { state[0].records }
 
   package var counters: [(name: String, value: Int64)] { store.counters }
 

@@ -48,6 +48,8 @@ public struct RunnerOptions: Sendable {
   /// A replay takes this many ms of event time per ms.
   public var speed: Double?
   public var notify: @Sendable (Notice) -> Void
+  /// Tests only: a law that is broken on purpose.
+  package var mutant: Mutant?
 
   public init(
     mode: Mode, partition: Int = 0, partitionCount: Int = 1, commitEvery: Int64 = 100,
@@ -119,10 +121,10 @@ package final class PartitionRunner {
     self.snapshots = snapshots
     self.snapshotQueue = snapshotQueue
     self.options = options
-    commits = CommitPipeline(log: log, queue: commitQueue)
+    commits = CommitPipeline(log: log, queue: commitQueue, mutant: options.mutant)
     core = try PartitionCore(
       topology: topology, registry: registry, inputCount: log.inputs.count,
-      outputs: commits.current.outputs)
+      outputs: commits.current.outputs, mutant: options.mutant)
     sequencer = Sequencer(core: core, log: log, options: options)
     epoch = Epoch(
       number: 1, topologyHash: topology.hash, snapshot: 0, topology: topology.canonicalText)
@@ -171,12 +173,16 @@ package final class PartitionRunner {
     } else {
       guard try startWithoutSnapshot(committed) else { return beginJournal() }
     }
-    let journal = committed == nil ? [] : try readJournal(after: loaded?.number ?? 0)
+    var journal = committed == nil ? [] : try readJournal(after: loaded?.number ?? 0)
+    if options.mutant == .skippedOverlap, loaded != nil, let committed {
+      try sequencer.jump(to: committed.nextOffsets)
+      journal = []
+    }
     guard let committed, !journal.isEmpty else {
       if let committed { try check(committed) }
       return beginJournal()
     }
-    core.outputsEnabled = false
+    core.outputsEnabled = options.mutant == .outputsOnTooEarly
     recovery = Recovery(journal: journal, committed: committed)
     options.notify(
       Notice(
@@ -232,7 +238,7 @@ package final class PartitionRunner {
     do throws(TopologyError) {
       core = try PartitionCore(
         topology: topology, registry: registry, inputCount: log.inputs.count,
-        outputs: commits.current.outputs)
+        outputs: commits.current.outputs, mutant: options.mutant)
     } catch { throw LogError(.configuration, error.description) }
     let header = try core.restore(
       number, from: store, inputs: log.inputs, partitionCount: options.partitionCount)
@@ -304,7 +310,7 @@ package final class PartitionRunner {
     }
     if let committed = work.committed { try check(committed) }
     recovery = nil
-    core.outputsEnabled = true
+    core.outputsEnabled = options.mutant != .outputsOffTooLong
     beginJournal()
     options.notify(Notice(.info, partition: options.partition, "recovered; outputs are on"))
     return .advanced
@@ -350,6 +356,7 @@ package final class PartitionRunner {
     sequencer.journal.finish()
     commits.seal(journal: sequencer.journal.bytes, nextOffsets: sequencer.nextOffsets, now: now)
     core.write(to: commits.current.outputs)
+    core.outputsEnabled = true
     beginJournal()
   }
 
@@ -388,7 +395,7 @@ package final class PartitionRunner {
       let sink = try snapshots.create(commits.lastSealed)
       snapshot = SnapshotWriting(
         header: header(number: commits.lastSealed), store: core.store, sink: sink,
-        queue: snapshotQueue)
+        queue: snapshotQueue, mutant: options.mutant)
     } catch {
       options.notify(
         Notice(.error, partition: options.partition, "no snapshot could be written: \(error.message)"))
@@ -399,7 +406,11 @@ package final class PartitionRunner {
     if !snapshot.isCopied { snapshot.copySlice(pages: PartitionRunner.snapshotPagesPerStep) }
     switch snapshot.outcome.state.withLock({ $0 }) {
     case .writing:
-      if snapshot.isCopied, commits.lastCommitted >= snapshot.number { snapshot.finish() }
+      if snapshot.isCopied,
+        commits.lastCommitted >= snapshot.number || options.mutant == .snapshotBeforeCommit
+      {
+        snapshot.finish()
+      }
     case .finished:
       lastSnapshotNumber = snapshot.number
       self.snapshot = nil

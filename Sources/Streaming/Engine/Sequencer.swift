@@ -18,6 +18,7 @@ package final class Sequencer {
   let core: PartitionCore
   private let inputs: [InputBuffer]
   private let isLive: Bool
+  private let mutant: Mutant?
   /// Events at or after this time are not taken any more.
   private let until: Int64
   /// Events after this time are not taken yet (a paced replay).
@@ -30,6 +31,7 @@ package final class Sequencer {
   package init(core: PartitionCore, log: any PartitionLog, options: RunnerOptions) {
     self.core = core
     isLive = options.mode == .live
+    mutant = options.mutant
     until = options.until?.milliseconds ?? Int64.max
     mergeWait = core.topology.topology.time.mergeWait.milliseconds
     inputs = log.inputs.indices.map {
@@ -54,6 +56,14 @@ package final class Sequencer {
   }
 
   package var tick: Int64 { core.tick }
+
+  /// `Mutant.skippedOverlap`: takes up the log elsewhere than state stands.
+  func jump(to offsets: [Int64]) throws(LogError) {
+    for (i, offset) in offsets.enumerated() {
+      core.inputStates.update(Int32(i)).pointee.nextOffset = offset
+      try inputs[i].seek(to: offset, newest: core.inputStates[Int32(i)].newestTime)
+    }
+  }
 
   /// Records taken since the beginning.
   package var recordsTaken: Int64 { core.state[0].records }
@@ -161,6 +171,10 @@ package final class Sequencer {
   @inline(__always)
   private func take(_ input: InputBuffer, now: Int64) {
     let head = input.head
+    if mutant == .wallClock, core.tick >= 0, now > core.tick { moveClock(toTick: core.tick + now % 3 + 1) }
+    if mutant == .batchBoundaryClock, input.standsAtChunkStart, core.tick >= 0 {
+      moveClock(toTick: core.tick + 1)
+    }
     if let time = head.time {
       let tick = core.tick(of: time)
       if tick > core.tick { moveClock(toTick: tick) }
@@ -171,7 +185,9 @@ package final class Sequencer {
 
   @inline(__always)
   private func takeRecord(_ input: InputBuffer, _ head: InputBuffer.Head) {
-    journal.took(input: input.index, nextOffset: head.nextOffset)
+    if mutant != .rejectedNotCounted || input.event != nil {
+      journal.took(input: input.index, nextOffset: head.nextOffset)
+    }
     let state = core.inputStates.update(Int32(truncatingIfNeeded: input.index))
     state.pointee.nextOffset = head.nextOffset
     if let event = input.event {
@@ -201,7 +217,11 @@ package final class Sequencer {
     }
     let tick = core.tick(of: newest &+ max(now - newestTakenAt, 0))
     guard tick > core.tick else { return false }
-    moveClock(toTick: tick)
+    if mutant == .unjournaledIdleClock {
+      core.advance(toTick: tick)
+    } else {
+      moveClock(toTick: tick)
+    }
     return true
   }
 

@@ -62,7 +62,10 @@ final class SnapshotWriting {
   private var isFinishing = false
 
   /// Marks the state as it is now.
-  init(header: SnapshotHeader, store: StateStore, sink: any SnapshotSink, queue: any WorkQueue) {
+  init(
+    header: SnapshotHeader, store: StateStore, sink: any SnapshotSink, queue: any WorkQueue,
+    mutant: Mutant? = nil
+  ) {
     number = header.number
     self.store = store
     self.sink = sink
@@ -84,8 +87,15 @@ final class SnapshotWriting {
     }
     let filling = filling
     for (index, entry) in store.entries.enumerated() {
-      entry.region.pointee.freeze(id: Int32(index)) { id, page, rows in
-        filling.add(region: id, page: page, rows)
+      entry.region.pointee.freeze(id: Int32(index), isTorn: mutant == .tornSnapshot) {
+        id, page, rows in
+        guard mutant == .forgottenTimers, entry.name == "timers.heads" else {
+          return filling.add(region: id, page: page, rows)
+        }
+        // -1 everywhere: no slot of the wheel has a timer.
+        [UInt8](repeating: 0xFF, count: rows.count).withUnsafeBytes {
+          filling.add(region: id, page: page, $0)
+        }
       }
     }
   }

@@ -97,18 +97,19 @@ package struct Region {
 
   @usableFromInline @inline(never)
   func preservePage(of row: Int) {
-    guard let frozen, frozen.pointee.ownedMemory == nil else { return }
+    guard let frozen, frozen.pointee.ownedMemory == nil, !frozen.pointee.isTorn else { return }
     frozen.pointee.preserve(page: row / rowsPerPage, from: base)
   }
 
   /// Begins a snapshot of the rows as they are now.
   package mutating func freeze(
-    id: Int32, into sink: @escaping (_ id: Int32, _ page: Int, UnsafeRawBufferPointer) -> Void
+    id: Int32, isTorn: Bool = false, into sink: @escaping (_ id: Int32, _ page: Int, UnsafeRawBufferPointer) -> Void
   ) {
     precondition(frozen == nil, "a region is frozen for one snapshot at a time")
     let pointer = UnsafeMutablePointer<FrozenRegion>.allocate(capacity: 1)
     pointer.initialize(
-      to: FrozenRegion(id: id, rows: count, rowsPerPage: rowsPerPage, stride: stride, sink: sink))
+      to: FrozenRegion(
+        id: id, isTorn: isTorn, rows: count, rowsPerPage: rowsPerPage, stride: stride, sink: sink))
     frozen = pointer
   }
 
@@ -138,6 +139,8 @@ package struct Region {
 @usableFromInline
 package struct FrozenRegion {
   let id: Int32
+  /// Tests only (`Mutant.tornSnapshot`): changes are not preserved.
+  let isTorn: Bool
   let rows: Int
   let rowsPerPage: Int
   let stride: Int
@@ -150,10 +153,11 @@ package struct FrozenRegion {
   var ownedMemory: UnsafeMutableRawPointer?
 
   init(
-    id: Int32, rows: Int, rowsPerPage: Int, stride: Int,
+    id: Int32, isTorn: Bool, rows: Int, rowsPerPage: Int, stride: Int,
     sink: @escaping (_ id: Int32, _ page: Int, UnsafeRawBufferPointer) -> Void
   ) {
     self.id = id
+    self.isTorn = isTorn
     self.rows = rows
     self.rowsPerPage = rowsPerPage
     self.stride = stride
