@@ -67,7 +67,9 @@ import Testing
     ("log: { directory: data }", "log: { directory: data }\n    urgent: true"),
     ("sinks:\n", "sinks:\n  more: { from: unique, log: {} }\n"),
     ("  tallies:\n", "  sums:\n"),
-    ("operator: deduplicate\n    from: events\n    within: 24h", "operator: echo\n    from: events"),
+    (
+      "operator: deduplicate\n    from: events\n    within: 24h", "operator: echo\n    from: events"
+    ),
   ])
   func whatMattersChangesIt(_ old: String, _ new: String) throws {
     let text = baseFile.replacing(old, with: new, maxReplacements: 1)
@@ -98,7 +100,8 @@ import Testing
   }
 
   @Test func orderOfKeysDoesNotMatterAndOrderOfTheRunDoes() throws {
-    let turned = liveFile.replacing("lookback: 30d, timeout: 14d", with: "timeout: 14d, lookback: 30d")
+    let turned = liveFile.replacing(
+      "lookback: 30d, timeout: 14d", with: "timeout: 14d, lookback: 30d")
     #expect(try parse(turned).hash == parse(liveFile).hash)
     let text = baseFile.replacing(
       "  totals:", with: "  a: { operator: echo, from: unique }\n  totals:")

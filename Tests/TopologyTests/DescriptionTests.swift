@@ -5,7 +5,8 @@ import Testing
 
 /// Descriptions as committed in `Goldens`; `UPDATE_GOLDENS=1` writes them anew.
 @Suite struct DescriptionTests {
-  static let folder = URL(filePath: #filePath).deletingLastPathComponent().appending(path: "Goldens")
+  static let folder = URL(filePath: #filePath).deletingLastPathComponent().appending(
+    path: "Goldens")
 
   private func expect(_ text: String, golden name: String) throws {
     let file = Self.folder.appending(path: name)

@@ -50,9 +50,15 @@ struct SplitMix64: RandomNumberGenerator {
           #expect(problem.column >= 1)
           #expect(!problem.message.isEmpty)
         }
+        expectNoSlip(error, text)
       }
     }
     #expect(accepted > 0, "no mutation was accepted; the mutations are too wild to say much")
+  }
+
+  /// The check before the parser and the parser agree on where an anchor may stand.
+  private func expectNoSlip(_ error: TopologyError, _ text: String) {
+    #expect(!error.description.contains("unexpected place"), "in:\n\(text)")
   }
 
   private func mutate(_ bytes: inout [UInt8], _ random: inout SplitMix64) {
@@ -120,6 +126,7 @@ struct SplitMix64: RandomNumberGenerator {
       } catch {
         #expect(error.problems.allSatisfy { $0.line >= 1 && $0.column >= 1 })
         #expect(!error.problems.isEmpty)
+        expectNoSlip(error, text)
       }
     }
   }

@@ -1,4 +1,5 @@
 import Events
+import Foundation
 import Streaming
 import Testing
 
@@ -10,13 +11,17 @@ let liveFile = """
   time: { out_of_orderness: 5s, tick: 1s }
   sources:
     events:
-      kafka: { brokers: "${KAFKA_BROKERS:-localhost:9092}", topics: [impressions, clicks, conversions, deal-stages, campaigns, controls, auctions], group: bidmill-live, partitioner: murmur2 }
+      kafka: { brokers: "${KAFKA_BROKERS:-localhost:9092}", topics: [impressions, clicks, \
+  conversions, deal-stages, campaigns, controls, auctions], group: bidmill-live, partitioner: \
+  murmur2 }
   operators:
     unique:      { operator: deduplicate, from: events, within: { click: 2h, default: 24h } }
     people:      { operator: identity, from: unique }
     journeys:    { operator: journeys, from: people, lookback: 30d, timeout: 14d }
-    deals:       { operator: deal_value, from: journeys, pipelines: { default: { stages: [{ name: demo, probability: 0.25 }] } } }
-    credits:     { operator: attribution, from: [journeys, deals], models: [last_touch, time_decay], primary: time_decay, windows: { click: 7d } }
+    deals:       { operator: deal_value, from: journeys, pipelines: { default: { stages: [{ \
+  name: demo, probability: 0.25 }] } } }
+    credits:     { operator: attribution, from: [journeys, deals], models: [last_touch, \
+  time_decay], primary: time_decay, windows: { click: 7d } }
     learner:     { operator: learner, from: [journeys, credits], hash_bits: 20 }
     posteriors:  { operator: posteriors, from: [journeys, credits, deals] }
     pacing:      { operator: pacing, from: [unique, credits] }
@@ -278,6 +283,25 @@ let liveFile = """
     #expect(try parse(quoted).topology == topology)
   }
 
+  @Test func listsMayGoOnOverLines() throws {
+    let text = baseFile.replacing(
+      "{ directory: data }",
+      with: """
+        {
+              directory: data, # here
+          topics: [
+        events,
+              more,   # and
+              ],
+            }
+        """)
+    #expect(
+      try parse(text).topology.sources[0].transport
+        == .log(
+          Topology.LogSource(
+            directory: "data", topics: ["events", "more"], group: "bidmill-t")))
+  }
+
   @Test func starsInsideWordsAndQuotesAreNoAliases() throws {
     let text = baseFile.replacing(
       "{ directory: data }", with: "{ directory: a*b, topics: [\"t\"] } # *x, 'y")
@@ -339,9 +363,37 @@ let liveFile = """
       ])
   }
 
+  @Test func tooManyNamesAreRefused() {
+    let operators = (0..<501).map { "  a\($0): { operator: echo, from: e }\n" }.joined()
+    let text = "topology: t\nsources:\n  e: { log: { directory: d } }\noperators:\n\(operators)"
+    #expect(
+      problems(text + "sinks:\n  x: { from: e, log: {} }\n") == [
+        "t.yaml:5:3: error: `operators` has 501 entries; expected at most 500"
+      ])
+  }
+
   @Test func aLargeFileIsReadInReasonableSteps() {
     // Bounded work on a file that is as large as allowed and wrong everywhere.
     let text = "topology: t\n" + (0..<20_000).map { "k\($0): [a, b, \"c\"]\n" }.joined()
     #expect(problems(text).count == 200)
+  }
+}
+
+@Suite struct DocumentationTests {
+  @Test func theReferenceIsAboutThisFormat() throws {
+    let text = try String(
+      contentsOfFile: LoadTests.root + "/Sources/Streaming/Documentation.docc/TopologyFiles.md",
+      encoding: .utf8)
+    let examples = text.split(separator: "```").filter { $0.hasPrefix("yaml\n") }
+    #expect(examples.count == 1)
+    for example in examples { #expect(problems(String(example.dropFirst(5))) == []) }
+    let keys = [
+      "topology", "key", "seed", "time", "sources", "operators", "sinks", "delivery", "snapshots",
+      "commit", "out_of_orderness", "tick", "max_ahead", "max_gap", "merge_wait", "brokers",
+      "topics", "group", "partitioner", "properties", "directory", "paths", "urgent: true",
+      "trusted: true", "from", "stream", "topic", "path", "snapshots.every", "snapshots.keep",
+      "commit.every", "commit.events", "commit.fsync",
+    ]
+    for key in keys { #expect(text.contains("`\(key)`"), "\(key) is not in the reference") }
   }
 }

@@ -69,7 +69,8 @@ import Testing
     _ written: String, _ environment: [String: String] = [:]
   ) throws -> String {
     let text = baseFile.replacing("{ directory: data }", with: "{ directory: '\(written)' }")
-    guard case .log(let log) = try parse(text, environment: environment).topology.sources[0].transport
+    guard
+      case .log(let log) = try parse(text, environment: environment).topology.sources[0].transport
     else { return "not a log" }
     return log.directory
   }

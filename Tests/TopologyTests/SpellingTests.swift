@@ -20,7 +20,7 @@ import Testing
     #expect(nearest(to: "form", among: known) == "from")
     #expect(nearest(to: "EVERY", among: known) == "every")
     #expect(nearest(to: "eve", among: known) == nil)
-    #expect(nearest(to: "even", among: known) == "every" || nearest(to: "even", among: known) == nil)
+    #expect(nearest(to: "even", among: known) == "events")
     #expect(nearest(to: "colour", among: known) == nil)
     #expect(nearest(to: "", among: known) == nil)
     #expect(nearest(to: "dir", among: ["directory", "topic"]) == "directory")
@@ -57,10 +57,11 @@ import Testing
     #expect(TimeSpan.parse(text) == .failure(.range))
   }
 
-  @Test(arguments: [
-    (0, "0s"), (1, "1ms"), (1000, "1s"), (1500, "1500ms"), (60_000, "1m"), (90_000, "90s"),
-    (86_400_000, "1d"), (90_000_000, "25h"),
-  ] as [(Int64, String)])
+  @Test(
+    arguments: [
+      (0, "0s"), (1, "1ms"), (1000, "1s"), (1500, "1500ms"), (60_000, "1m"), (90_000, "90s"),
+      (86_400_000, "1d"), (90_000_000, "25h"),
+    ] as [(Int64, String)])
   func textIsTheShortest(_ milliseconds: Int64, _ text: String) {
     #expect(TimeSpan(milliseconds: milliseconds).text == text)
     #expect(TimeSpan.parse(text) == .success(TimeSpan(milliseconds: milliseconds)))
@@ -72,6 +73,8 @@ import Testing
     let bytes = Array("a: ä\nb: c".utf8) + [0xFF, 0x41]
     #expect(TopologyFile.firstInvalid(bytes, file: "f") == Place("f", 2, 5))
     #expect(TopologyFile.firstInvalid([0xC3], file: "f") == Place("f", 1, 1))
-    #expect(TopologyFile.firstInvalid(Array("é".utf8) + [0xED, 0xA0, 0x80], file: "f") == Place("f", 1, 2))
+    #expect(
+      TopologyFile.firstInvalid(Array("é".utf8) + [0xED, 0xA0, 0x80], file: "f") == Place("f", 1, 2)
+    )
   }
 }

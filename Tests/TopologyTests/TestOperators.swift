@@ -30,7 +30,8 @@ let deduplicate = OperatorDescription(
       "within",
       .either([
         .duration(.seconds(1) ... .days(48)),
-        .mapping(keys: eventTypeNames + ["order", "default"], .duration(.seconds(1) ... .days(48))),
+        .mapping(
+          keys: eventTypeNames + ["order", "default"], .duration(.seconds(1) ... .days(48))),
       ]),
       default: "24h",
       meaning: "How long an event is remembered, for all types or by type; `order` is for the "

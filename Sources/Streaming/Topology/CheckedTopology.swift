@@ -98,7 +98,8 @@ public struct CheckedTopology: Sendable {
     registry: [OperatorDescription]
   ) throws(TopologyError) -> CheckedTopology {
     var problems = ProblemList()
-    let text = text.unicodeScalars.first == "\u{FEFF}" ? String(text.unicodeScalars.dropFirst()) : text
+    let text =
+      text.unicodeScalars.first == "\u{FEFF}" ? String(text.unicodeScalars.dropFirst()) : text
     guard var tree = TopologyTree.read(text, file: file, problems: &problems) else {
       throw TopologyError(problems.sorted)
     }
@@ -138,7 +139,7 @@ enum TopologyFile {
     var bytes: [UInt8] = []
     var buffer = [UInt8](repeating: 0, count: 65_536)
     while bytes.count <= TopologyText.sizeLimit {
-      let count = unsafeRead(descriptor, &buffer)
+      let count = readSome(descriptor, &buffer)
       if count < 0, errno == EINTR { continue }
       guard count >= 0 else { throw failure(path, "cannot be read") }
       if count == 0 { return bytes }
@@ -151,7 +152,7 @@ enum TopologyFile {
     ])
   }
 
-  private static func unsafeRead(_ descriptor: Int32, _ buffer: inout [UInt8]) -> Int {
+  private static func readSome(_ descriptor: Int32, _ buffer: inout [UInt8]) -> Int {
     buffer.withUnsafeMutableBytes { bytes in
       #if canImport(Glibc)
         Glibc.read(descriptor, bytes.baseAddress, bytes.count)

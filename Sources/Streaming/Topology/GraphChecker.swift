@@ -174,7 +174,8 @@ struct GraphChecker {
         ? "nothing in this topology gives it" : "it is given by \(alternatives(givers, "and"))"
       problems.add(
         place("operators.\(name).from"),
-        "\(quoted(name)) (\(description.name)) lacks its input \(quoted(input.stream.name)); \(hint)"
+        "\(quoted(name)) (\(description.name)) lacks its input "
+          + "\(quoted(input.stream.name)); \(hint)"
       )
     }
   }
@@ -402,7 +403,11 @@ struct GraphChecker {
     var runIndex: [Int: Int] = [:]
     for (position, index) in order.enumerated() { runIndex[index] = position }
     func run(_ upstream: Upstream) -> Upstream {
-      if case .operator(let index) = upstream { .operator(runIndex[index] ?? index) } else { upstream }
+      if case .operator(let index) = upstream {
+        .operator(runIndex[index] ?? index)
+      } else {
+        upstream
+      }
     }
     let operators = order.compactMap { index -> CheckedTopology.Operator? in
       guard let description = draft.operators[index].description else { return nil }

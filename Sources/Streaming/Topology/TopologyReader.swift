@@ -45,6 +45,10 @@ struct TopologyReader {
     "commit",
   ]
 
+  /// More sources, operators, sinks, or names in a `from` than any topology has; keeps the work on
+  /// a hostile file small.
+  static let countLimit = 500
+
   let registry: [OperatorDescription]
   var values = ValueReader()
   var draft = TopologyDraft()
@@ -172,6 +176,12 @@ struct TopologyReader {
     if entries.count < minimum {
       values.problems.add(section.place, "\(quoted(key)) is empty; expected at least one")
     }
+    if entries.count > Self.countLimit {
+      values.problems.add(
+        section.place,
+        "\(quoted(key)) has \(entries.count) entries; expected at most \(Self.countLimit)")
+      return []
+    }
     for entry in entries where !Self.isIdentifier(entry.key) {
       values.problems.add(
         entry.keyPlace,
@@ -266,7 +276,8 @@ struct TopologyReader {
       sink.from = []
       if let from = tree["from"] {
         values.problems.add(
-          from.place, "\(quoted("\(path).from")) is given; `dead_letters` come from the engine, "
+          from.place,
+          "\(quoted("\(path).from")) is given; `dead_letters` come from the engine, "
             + "leave `from` out")
       }
     } else if let from = tree["from"] {
@@ -310,7 +321,8 @@ struct TopologyReader {
     if case .scalar = tree.content {
       return text(tree, path, expected) { !$0.isEmpty }.map { [$0] }
     }
-    guard case .list(let items) = tree.content, !items.isEmpty else {
+    guard case .list(let items) = tree.content, !items.isEmpty, items.count <= Self.countLimit
+    else {
       values.refuse(tree, expected, path: path)
       return nil
     }

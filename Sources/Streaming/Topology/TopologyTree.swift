@@ -125,6 +125,10 @@ private struct Composer {
           problems.add(place ?? Place(file, 1, 1), "the file is empty; expected a topology")
           return nil
         }
+        if let anchored = withExtendedLifetime(parser, { Self.firstAnchored(in: root) }) {
+          problems.add(place(anchored.mark), Self.anchorSlipped)
+          return nil
+        }
         return root
       } catch YamlError.duplicatedKeysInMapping(let names, let context) {
         let name = names.first ?? ""
@@ -137,6 +141,27 @@ private struct Composer {
         return nil
       }
     }
+  }
+
+  /// `TopologyText` refuses anchors before the parser sees them. Should its idea of a token ever
+  /// differ from the parser's, this says so, and no alias is followed: an anchor stands before
+  /// its aliases, so the walk ends before it can come to the same node twice.
+  static let anchorSlipped = "an anchor in an unexpected place; write the value out"
+
+  private static func firstAnchored(in node: Node) -> Node? {
+    if node.anchor != nil { return node }
+    switch node {
+    case .scalar, .alias: return nil
+    case .sequence(let items):
+      for item in items {
+        if let found = firstAnchored(in: item) { return found }
+      }
+    case .mapping(let pairs):
+      for (key, value) in pairs {
+        if let found = firstAnchored(in: key) ?? firstAnchored(in: value) { return found }
+      }
+    }
+    return nil
   }
 
   private mutating func rename(_ name: String, at mark: Mark) -> Bool {

@@ -48,7 +48,8 @@ extension TopologyTree {
         rest = rest.dropFirst(3)
       } else if rest.hasPrefix("${") {
         guard let end = rest.firstIndex(of: "}") else {
-          throw VariableFault(message: "`${` without `}`; write `$${` for the characters themselves")
+          throw VariableFault(
+            message: "`${` without `}`; write `$${` for the characters themselves")
         }
         result += try value(of: rest[rest.index(rest.startIndex, offsetBy: 2)..<end], environment)
         rest = rest[rest.index(after: end)...]
