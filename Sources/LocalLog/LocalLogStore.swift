@@ -157,7 +157,7 @@ public struct LocalLogStore: Sendable {
     try info(at: try topicPath(topic))
   }
 
-  private func info(at path: String) throws(LogError) -> TopicInfo? {
+  func info(at path: String) throws(LogError) -> TopicInfo? {
     let file = path + "/topic.json"
     guard FileSystem.exists(file) else { return nil }
     guard let manifest = Manifest(parsing: try FileSystem.read(file)),

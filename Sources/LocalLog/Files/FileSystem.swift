@@ -127,3 +127,9 @@ extension FileDescriptor {
     try write(UnsafeRawBufferPointer(copy), at: position)
   }
 }
+
+extension FileSystem {
+  static func size(_ path: String) throws(LogError) -> Int64 {
+    try FileDescriptor(open: path, O_RDONLY).size()
+  }
+}

@@ -58,6 +58,18 @@ public struct LogRecord: BitwiseCopyable, @unchecked Sendable {
   }
 }
 
+/// A record that its log did not deliver whole, because it is too long to be held.
+public struct TruncatedRecord: Sendable, Equatable {
+  public var offset: Int64
+  /// Bytes of the whole value; the record's value is its beginning.
+  public var length: Int64
+
+  public init(offset: Int64, length: Int64) {
+    self.offset = offset
+    self.length = length
+  }
+}
+
 /// Records fetched together and the memory that their bytes stand in; reused between fetches.
 ///
 /// Not thread-safe: filled and read by the partition that owns it.
@@ -66,6 +78,8 @@ public final class RecordChunk {
   /// Offset of the record after the last one of this chunk (may lie beyond `records.last.offset + 1`
   /// where a log has gaps).
   public var nextOffset: Int64 = 0
+  /// Which of the records are only beginnings, in their order; nearly always none.
+  public var truncated: [TruncatedRecord] = []
   /// Bytes that records may point into; owned by the chunk, grown by `reserve`.
   public private(set) var storage: UnsafeMutableRawBufferPointer
   /// Called once before the chunk is refilled or freed: for logs that lend their own memory.
@@ -85,6 +99,7 @@ public final class RecordChunk {
     onRelease?()
     onRelease = nil
     records.removeAll(keepingCapacity: true)
+    if !truncated.isEmpty { truncated.removeAll() }
   }
 
   /// Makes `storage` at least `capacity` bytes, keeping its first `keeping` bytes. Records that

@@ -1,0 +1,120 @@
+#if canImport(Glibc)
+  import Glibc
+#elseif canImport(Musl)
+  import Musl
+#elseif canImport(Darwin)
+  import Darwin
+#endif
+public import Streaming
+
+/// Snapshots as files: `<directory>/<name>/<partition>/<number>.snapshot`.
+///
+/// One process writes a partition's snapshots at a time (it holds the partition's log).
+public final class DirectorySnapshotStore: SnapshotStore {
+  private static let suffix = ".snapshot"
+  private static let unfinishedSuffix = ".snapshot.part"
+
+  /// Where the snapshots stand.
+  public let path: String
+  private let faults: WriteFaults?
+
+  /// Creates the directory where it does not exist and removes what a crash left unfinished.
+  public convenience init(
+    directory: String, name: String, partition: Int32
+  ) throws(LogError) {
+    try self.init(directory: directory, name: name, partition: partition, faults: nil)
+  }
+
+  package init(
+    directory: String, name: String, partition: Int32, faults: WriteFaults?
+  ) throws(LogError) {
+    self.path = "\(directory)/\(try FileName.encode(name))/\(partition)"
+    self.faults = faults
+    try FileSystem.makeDirectory(path, faults: faults)
+    for name in try FileSystem.list(path)
+    where name.hasSuffix(DirectorySnapshotStore.unfinishedSuffix) {
+      try FileSystem.remove("\(path)/\(name)", faults: faults)
+    }
+  }
+
+  private func file(_ number: Int64) -> String {
+    path + "/" + FileName.padded(number) + DirectorySnapshotStore.suffix
+  }
+
+  public func list() throws(LogError) -> [Int64] {
+    try FileSystem.list(path)
+      .compactMap { FileName.number($0, suffix: DirectorySnapshotStore.suffix) }
+      .sorted(by: >)
+  }
+
+  /// Replaces a snapshot of the same number when it is finished.
+  public func create(_ number: Int64) throws(LogError) -> any SnapshotSink {
+    precondition(number >= 0, "a snapshot's number is a journal number")
+    return try SnapshotFile(
+      "\(path)/\(FileName.padded(number))\(DirectorySnapshotStore.unfinishedSuffix)",
+      finished: file(number), directory: path, faults: faults)
+  }
+
+  /// - Throws: `.missing` where there is no such snapshot.
+  public func read(
+    _ number: Int64, _ body: (UnsafeRawBufferPointer) throws(LogError) -> Void
+  ) throws(LogError) {
+    let file = try FileDescriptor(open: file(number), O_RDONLY)
+    try withUnsafeTemporary(1 << 20) { buffer throws(LogError) in
+      var position: Int64 = 0
+      while true {
+        let count = try file.read(at: position, into: buffer)
+        if count == 0 { return }
+        try body(UnsafeRawBufferPointer(rebasing: buffer[..<count]))
+        position += Int64(count)
+      }
+    }
+  }
+
+  public func remove(_ number: Int64) throws(LogError) {
+    try FileSystem.remove(file(number), faults: faults)
+  }
+}
+
+/// A snapshot that is being written.
+private final class SnapshotFile: SnapshotSink, @unchecked Sendable {
+  // Handed between threads at most, never used by two at once.
+  private var file: FileDescriptor?
+  private let unfinished: String
+  private let finished: String
+  private let directory: String
+  private let faults: WriteFaults?
+  private var position: Int64 = 0
+
+  init(
+    _ unfinished: String, finished: String, directory: String, faults: WriteFaults?
+  ) throws(LogError) {
+    self.unfinished = unfinished
+    self.finished = finished
+    self.directory = directory
+    self.faults = faults
+    file = try FileDescriptor(open: unfinished, O_RDWR | O_CREAT | O_TRUNC, faults: faults)
+  }
+
+  deinit { abandon() }
+
+  func write(_ bytes: UnsafeRawBufferPointer) throws(LogError) {
+    precondition(file != nil, "nothing is written to a finished snapshot")
+    try file?.write(bytes, at: position)
+    position += Int64(bytes.count)
+  }
+
+  func finish() throws(LogError) {
+    precondition(file != nil, "a snapshot is finished once")
+    try file?.sync()
+    try FileSystem.rename(unfinished, to: finished, faults: faults)
+    file = nil
+    try FileSystem.syncDirectory(directory, faults: faults)
+  }
+
+  func abandon() {
+    guard file != nil else { return }
+    file = nil
+    try? FileSystem.remove(unfinished)
+  }
+}

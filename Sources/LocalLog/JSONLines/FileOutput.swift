@@ -1,0 +1,99 @@
+#if canImport(Glibc)
+  import Glibc
+#elseif canImport(Musl)
+  import Musl
+#elseif canImport(Darwin)
+  import Darwin
+#endif
+import Streaming
+
+/// One stream of one partition of a replay, in a file that has another name until it is whole.
+///
+/// What is added is kept until it is written: after a failed `drain` the same bytes are written
+/// again to the same place.
+final class FileOutput {
+  static let bufferBytes = 1 << 20
+
+  let path: String
+  private let file: FileDescriptor
+  private var position: Int64 = 0
+  private var pending = ContiguousArray<UInt8>()
+  private var compressed: UnsafeMutableRawBufferPointer?
+  private let compressor: ZstdCompressor?
+
+  init(_ path: String, compressing: Bool, faults: WriteFaults?) throws(LogError) {
+    self.path = path
+    if compressing {
+      compressor = ZstdCompressor(level: LocalLogStore.defaultCompressionLevel)
+    } else {
+      compressor = nil
+    }
+    file = try FileDescriptor(open: path, O_RDWR | O_CREAT | O_TRUNC, faults: faults)
+  }
+
+  deinit { compressed?.deallocate() }
+
+  func add(_ value: UnsafeRawBufferPointer) {
+    pending.append(contentsOf: value)
+    pending.append(0x0A)
+  }
+
+  /// Writes what has gathered, where it is enough or `all` is asked for.
+  func drain(all: Bool = false) throws(LogError) {
+    guard pending.count >= FileOutput.bufferBytes || (all && !pending.isEmpty) else { return }
+    try writePending()
+  }
+
+  private func writePending() throws(LogError) {
+    var failure: LogError?
+    var written = 0
+    pending.withUnsafeBytes { bytes in
+      do throws(LogError) {
+        let out = packed(bytes)
+        try file.write(out, at: position)
+        written = out.count
+      } catch {
+        failure = error
+      }
+    }
+    if let failure { throw failure }
+    position += Int64(written)
+    pending.removeAll(keepingCapacity: true)
+  }
+
+  /// The bytes as one zstd frame, where that is asked for.
+  private func packed(_ bytes: UnsafeRawBufferPointer) -> UnsafeRawBufferPointer {
+    guard compressor != nil else { return bytes }
+    let room = ZstdCompressor.bound(bytes.count)
+    if (compressed?.count ?? 0) < room {
+      compressed?.deallocate()
+      compressed = .allocate(byteCount: room, alignment: 64)
+    }
+    guard let compressed, let count = compressor?.compress(bytes, into: compressed) else {
+      return bytes
+    }
+    return UnsafeRawBufferPointer(rebasing: compressed[..<count])
+  }
+
+  /// Writes the rest; an empty compressed stream still is one frame.
+  func finish() throws(LogError) {
+    if !pending.isEmpty || (compressor != nil && position == 0) { try writePending() }
+    // Bytes of a failed write may stand behind the end.
+    if try file.size() > position { try file.truncate(to: position) }
+    try file.sync()
+  }
+
+  /// Appends another finished stream's bytes to this one.
+  func append(contentsOf other: FileOutput) throws(LogError) {
+    try withUnsafeTemporary(1 << 20) { buffer throws(LogError) in
+      var from: Int64 = 0
+      while from < other.position {
+        let count = try other.file.read(at: from, into: buffer)
+        if count == 0 { break }
+        try file.write(UnsafeRawBufferPointer(rebasing: buffer[..<count]), at: position)
+        from += Int64(count)
+        position += Int64(count)
+      }
+    }
+  }
+}
