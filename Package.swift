@@ -44,7 +44,8 @@ let package = Package(
       ],
       swiftSettings: strict),
     .testTarget(name: "ArchitectureTests", swiftSettings: strict),
-    .testTarget(name: "EventsTests", dependencies: ["Events"], swiftSettings: strict),
+    .testTarget(
+      name: "EventsTests", dependencies: ["Events"], exclude: ["Corpus"], swiftSettings: strict),
     .testTarget(
       name: "StreamingTests", dependencies: ["Streaming", "Events"], swiftSettings: strict),
     .testTarget(

@@ -112,6 +112,25 @@ private func small(seed: UInt64 = 7) -> HistorySettings {
     }
   }
 
+  @Test func theDecoderAgreesWithTheTruth() {
+    var settings = small()
+    settings.badPerMillion = 100_000
+    let batch = EventBatch(capacity: 1)
+    var decoder = EventDecoder()
+    for (truth, bytes) in History(settings).records {
+      batch.removeAll()
+      bytes.withUnsafeBytes { record in
+        let rejection = decoder.decode(record, into: batch)
+        #expect(rejection?.reason == truth.rejection, "\(String(decoding: bytes, as: UTF8.self))")
+        if rejection == nil {
+          #expect(batch[0].pointee.type == truth.type)
+          #expect(batch[0].pointee.time == truth.time)
+        }
+      }
+    }
+    #expect(decoder.unknownFieldsCount == 0)
+  }
+
   @Test func sendingIsInOrderAndDisorderIsBounded() {
     var settings = small()
     settings.latenessMax = .seconds(3)

@@ -8,15 +8,18 @@ public struct EventDecoder: ~Copyable {
   public private(set) var unknownFieldsCount: Int64 = 0
 
   let plans = FieldPlans()
-  let predictions = Predictions()
-  let defaults = Defaults()
+  let defaults: Defaults
+  let predictions: Predictions
   var members: ContiguousArray<JSONMember> = []
   var innerMembers: ContiguousArray<JSONMember> = []
   /// Unescaped text that is needed no longer than its record is looked at.
   var scratch = TextArena()
   private var routed: EventBatch?
 
-  public init() {}
+  public init() {
+    defaults = Defaults()
+    predictions = Predictions(defaults: defaults)
+  }
 
   /// Decodes one record.
   ///

@@ -42,9 +42,14 @@ struct FieldPlans: ~Copyable {
   private let table: UnsafeMutablePointer<UInt8>
   private let hashes: UnsafeMutablePointer<UInt64>
   private static let tableMask = 255
+  /// `Hash.text` of the types' names, by their numbers.
+  let typeHashes: UnsafeMutablePointer<UInt64>
+  let typesCount = EventType.allCases.count
 
   init() {
     let types = EventType.allCases.count
+    typeHashes = .allocate(capacity: types)
+    for type in EventType.allCases { typeHashes[Int(type.rawValue)] = Hash.text(type.name) }
     plans = .allocate(capacity: types * Self.stride)
     plans.initialize(repeating: FieldPlan(), count: types * Self.stride)
     required = .allocate(capacity: types)
@@ -76,6 +81,7 @@ struct FieldPlans: ~Copyable {
     patterns.deallocate()
     table.deallocate()
     hashes.deallocate()
+    typeHashes.deallocate()
   }
 
   @inline(__always)

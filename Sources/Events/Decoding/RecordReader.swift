@@ -50,6 +50,10 @@ struct RecordReader {
   mutating func append(defaults: Defaults) {
     if unknownFields > 0 { event.flags.insert(.hasUnknownFields) }
     if type == .conversion, event.action.isAbsent { event.action = defaults.conversion }
+    if type == .control, controlAction == .setMaxBid, let controlValue {
+      event.value = Money(micros: controlValue)
+      event.flags.insert(.hasValue)
+    }
     if let details = details(defaults: defaults) {
       event.detail = Int32(truncatingIfNeeded: batch.state.pointee.details.count)
       batch.state.pointee.details.append(details)
