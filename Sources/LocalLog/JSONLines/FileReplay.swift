@@ -224,13 +224,7 @@ public final class FileReplayLog: PartitionLog, @unchecked Sendable {
   }
 
   private func take(_ buffer: OutputBuffer) {
-    buffer.bytes.withUnsafeBytes { bytes in
-      for record in buffer.records {
-        let start = record.start + Int(record.keyLength)
-        let value = bytes[start..<start + Int(record.valueLength)]
-        outputs[Int(record.sink)].add(UnsafeRawBufferPointer(rebasing: value))
-      }
-    }
+    for record in buffer.records { outputs[Int(record.sink)].add(buffer.value(of: record)) }
   }
 
   fileprivate func finishOutputs() throws(LogError) {
