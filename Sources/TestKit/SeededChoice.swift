@@ -1,7 +1,7 @@
 import Events
 
 /// Choices of a simulation, all from one seed: print it, and the same run comes again.
-public struct SeededChoice {
+public struct SeededChoice: Sendable {
   private var generator: SplitMix64
   public let seed: UInt64
 
