@@ -88,7 +88,7 @@ test: test-build ## Run the tests (FILTER=NAME for some of them)
 	@set -o pipefail; \
 	swift test --skip-build --disable-xctest $(STRICT) $(if $(FILTER),--filter '$(FILTER)') \
 	  2>&1 </dev/null | tee $(TEST_LOG) \
-	  | { grep -vE '^◇ |^✔ (Test|Suite) .* passed after|^↳ (Testing Library|Target)' || true; }; \
+	  | { grep -vE '^◇ |^✔ (Test|Suite) .* passed after|^↳ (Testing Library|Target)|^(✔|✘) Test run with' || true; }; \
 	status=$$?; \
 	grep -E '^(✔|✘) Test run with' $(TEST_LOG) || true; \
 	exit $$status

@@ -49,12 +49,15 @@ struct SourceTree {
     try String(contentsOf: root.appending(path: path), encoding: .utf8)
   }
 
-  /// Every Swift file below a folder, by path.
+  /// Every Swift file below a folder, by path; what was built below it is passed over.
   func swiftFiles(below folder: String) throws -> [SourceFile] {
     let start = root.appending(path: folder)
     let found =
       FileManager.default.enumerator(atPath: start.path)?.compactMap { $0 as? String } ?? []
-    return try found.filter { $0.hasSuffix(".swift") }.sorted().map {
+    let sources = found.filter { path in
+      path.hasSuffix(".swift") && !path.split(separator: "/").contains { $0.hasPrefix(".") }
+    }
+    return try sources.sorted().map {
       let path = "\(folder)/\($0)"
       return SourceFile(path: path, text: try text(of: path))
     }
