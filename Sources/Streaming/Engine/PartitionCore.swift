@@ -118,7 +118,7 @@ package final class PartitionCore {
     precondition(tick > engine.pointee.tick, "time never moves backwards")
     while let stop = wheel.advance(to: tick) {
       wheel.take(atTick: stop, into: &dueTimers)
-      if mutant == .timerOrder { dueTimers.shuffle() }
+      if mutant == .timerOrder { dueTimers.reverse() }
       if mutant == .skippedTick, stop < tick { continue }
       engine.pointee.tick = stop
       fire(atTick: stop)

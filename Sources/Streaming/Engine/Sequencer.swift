@@ -171,13 +171,19 @@ package final class Sequencer {
   @inline(__always)
   private func take(_ input: InputBuffer, now: Int64) {
     let head = input.head
-    if mutant == .wallClock, core.tick >= 0, now > core.tick { moveClock(toTick: core.tick + now % 3 + 1) }
     if mutant == .batchBoundaryClock, input.standsAtChunkStart, core.tick >= 0 {
       moveClock(toTick: core.tick + 1)
     }
     if let time = head.time {
       let tick = core.tick(of: time)
-      if tick > core.tick { moveClock(toTick: tick) }
+      if tick > core.tick {
+        if mutant == .wallClock, core.tick >= 0 {
+          journal.clock(tick: tick)
+          core.advance(toTick: tick + now % 2)
+        } else {
+          moveClock(toTick: tick)
+        }
+      }
       if time > core.state[0].newestTime { newestTakenAt = now }
     }
     takeRecord(input, head)
