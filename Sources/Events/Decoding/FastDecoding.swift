@@ -37,14 +37,25 @@ extension EventDecoder {
   }
 
   /// The type that the string at `p` names.
+  @inline(__always)
   private func typeWord(
     _ values: FastValues, _ p: UnsafePointer<UInt8>
   ) -> (EventType, UnsafePointer<UInt8>)? {
-    var word = Identifier.absent
-    guard let next = values.plainText(p, &word) else { return nil }
-    for type in 0..<plans.typesCount where plans.typeHashes[type] == word.hash {
-      guard let type = EventType(rawValue: UInt8(truncatingIfNeeded: type)) else { return nil }
-      return Text.equal(word.bytes, type.name) ? (type, next) : nil
+    let first = values.word(p)
+    let second = values.word(p + 8)
+    let last = predictions.lastType.pointee
+    let pattern = plans.typePatterns + Int(last.rawValue)
+    if pattern.pointee.matches(first, second) { return (last, p + pattern.pointee.length) }
+    return unpredictedTypeWord(first, second, p)
+  }
+
+  @inline(never)
+  private func unpredictedTypeWord(
+    _ first: UInt64, _ second: UInt64, _ p: UnsafePointer<UInt8>
+  ) -> (EventType, UnsafePointer<UInt8>)? {
+    for type in EventType.allCases {
+      let pattern = plans.typePatterns + Int(type.rawValue)
+      if pattern.pointee.matches(first, second) { return (type, p + pattern.pointee.length) }
     }
     return nil
   }
@@ -203,8 +214,10 @@ extension EventDecoder {
     guard let end = values.plainText(p, &key) else { return nil }
     let colon = values.significant(end)
     guard values.byte(colon) == UInt8(ascii: ":") else { return nil }
-    if let field = plans.field(named: key.bytes, hash: key.hash) {
-      return (Int(field.rawValue), colon + 1)
+    if let field = plans.candidate(key.hash) {
+      if values.end - p >= 16, plans.patterns[field].matches(p) { return (field, colon + 1) }
+      // White space before the colon, or nearly the end.
+      if plans.field(named: key.bytes, hash: key.hash) != nil { return (field, colon + 1) }
     }
     guard unknownKeys < Predictions.unknownKeysMax else { return nil }
     for index in 0..<unknownKeys where predictions.unknownKeys[index] == key.hash {
