@@ -13,11 +13,12 @@ import Testing
       hash: Hash.text(text), start: text.utf8Start, length: UInt32(text.utf8CodeUnitCount))
   }
 
-  @Test(arguments: [
-    (0, "0"), (1, "0.000001"), (-3_000_000, "-3"), (12_500_000, "12.5"), (-1, "-0.000001"),
-    (1_000_010, "1.00001"), (100_000_000_000, "100000"), (.max, "9223372036854.775807"),
-    (.min, "-9223372036854.775808"), (999_999, "0.999999"), (10_000_000, "10"),
-  ] as [(Int64, String)])
+  @Test(
+    arguments: [
+      (0, "0"), (1, "0.000001"), (-3_000_000, "-3"), (12_500_000, "12.5"), (-1, "-0.000001"),
+      (1_000_010, "1.00001"), (100_000_000_000, "100000"), (.max, "9223372036854.775807"),
+      (.min, "-9223372036854.775808"), (999_999, "0.999999"), (10_000_000, "10"),
+    ] as [(Int64, String)])
   func moneyIsExact(_ micros: Int64, _ text: String) {
     #expect(written { $0.money(Money(micros: micros)) } == text)
   }
@@ -37,7 +38,9 @@ import Testing
     let seed: UInt64 = 52
     print("seed \(seed)")
     var random = SplitMix64(seed: seed)
-    var values = [0.0, -0.0, 1, 0.1, 1e16, 1e-5, Double.leastNonzeroMagnitude, Double.greatestFiniteMagnitude]
+    var values = [
+      0.0, -0.0, 1, 0.1, 1e16, 1e-5, Double.leastNonzeroMagnitude, Double.greatestFiniteMagnitude,
+    ]
     while values.count < 2_000 {
       let value = Double(bitPattern: random.next())
       if value.isFinite { values.append(value) }
@@ -150,19 +153,23 @@ import Testing
   }
 
   @Test func deadLetterOfBytesThatAreNoText() {
-    #expect(deadLetter([0xFF, 0x00]).hasSuffix(
-      #""payload":"/wA=","encoding":"base64","truncated":false}"#))
+    #expect(
+      deadLetter([0xFF, 0x00]).hasSuffix(
+        #""payload":"/wA=","encoding":"base64","truncated":false}"#))
     #expect(deadLetter([]).hasSuffix(#""payload":"","encoding":"utf8","truncated":false}"#))
   }
 
   @Test func deadLetterIsCutBetweenCharacters() {
     let text = Array("abé😀z".utf8)
-    #expect(deadLetter(text, max: 2).contains(#""payload":"ab","encoding":"utf8","truncated":true"#))
-    #expect(deadLetter(text, max: 3).contains(#""payload":"ab","encoding":"utf8","truncated":true"#))
+    #expect(
+      deadLetter(text, max: 2).contains(#""payload":"ab","encoding":"utf8","truncated":true"#))
+    #expect(
+      deadLetter(text, max: 3).contains(#""payload":"ab","encoding":"utf8","truncated":true"#))
     #expect(deadLetter(text, max: 4).contains(#""payload":"abé","encoding":"utf8""#))
     #expect(deadLetter(text, max: 7).contains(#""payload":"abé","encoding":"utf8""#))
     #expect(deadLetter(text, max: 8).contains(#""payload":"abé😀","encoding":"utf8""#))
-    #expect(deadLetter(text, max: 9).contains(#""payload":"abé😀z","encoding":"utf8","truncated":false"#))
+    #expect(
+      deadLetter(text, max: 9).contains(#""payload":"abé😀z","encoding":"utf8","truncated":false"#))
     #expect(deadLetter([0x61, 0xC3], max: 2).contains(#""payload":"YcM=","encoding":"base64""#))
   }
 

@@ -43,7 +43,8 @@ import Testing
     var decoder = EventDecoder()
     let batch = EventBatch()
     let inserts: [[UInt8]] =
-      ["é", "日", "😀", "\\n", "\\u00e9", "\\ud83d\\ude00", "\\ud83d", "\\x", "\"", "\\", "\u{1f}",
+      [
+        "é", "日", "😀", "\\n", "\\u00e9", "\\ud83d\\ude00", "\\ud83d", "\\x", "\"", "\\", "\u{1f}",
         "\u{7f}", "\u{0}",
       ].map { Array($0.utf8) } + [
         [0x80], [0xBF], [0xC0, 0x80], [0xC1, 0xBF], [0xC2], [0xC2, 0x41], [0xE0, 0x9F, 0x80],
@@ -59,13 +60,18 @@ import Testing
             + [UInt8](repeating: 0x62, count: after)
           for (front, back) in [
             (#"{"type":"click","time":1,"account":"a","ad":"d","campaign":"c","id":""#, "\"}"),
-            (#"{"type":"click","time":1,"id":"i","account":"a","ad":"d","campaign":"c","x":""#, "\"}"),
             (
-              #"{"type":"click","id":"i","time":1,"account":"a","ad":"d","campaign":"c","features":{"n":""#,
+              #"{"type":"click","time":1,"id":"i","account":"a","ad":"d","campaign":"c","x":""#,
+              "\"}"
+            ),
+            (
+              #"{"type":"click","id":"i","time":1,"account":"a","ad":"d","campaign":"c","#
+                + #""features":{"n":""#,
               "\"}}"
             ),
             (
-              #"{"type":"click","id":"i","time":1,"account":"a","ad":"d","campaign":"c","features":{""#,
+              #"{"type":"click","id":"i","time":1,"account":"a","ad":"d","campaign":"c","#
+                + #""features":{""#,
               "\":1}}"
             ),
             (#"{"type":"heartbeat","time":1,""#, "\":1}"),
@@ -86,7 +92,8 @@ import Testing
     var decoder = EventDecoder()
     let batch = EventBatch()
     func check(_ insert: [UInt8]) {
-      let record = Array(#"{"type":"heartbeat","time":1,"id":"x"#.utf8) + insert + Array("y\"}".utf8)
+      let record =
+        Array(#"{"type":"heartbeat","time":1,"id":"x"#.utf8) + insert + Array("y\"}".utf8)
       let outcome = Decoding.outcome(record, &decoder, batch)
       if String(validating: insert, as: UTF8.self) != nil {
         if case .accepted(let facts, _) = outcome {

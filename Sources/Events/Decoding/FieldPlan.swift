@@ -243,7 +243,8 @@ struct FieldPlans: ~Copyable {
   }
 }
 
-/// The bytes of a text of ours, like `"name":`, as two words under masks; a length of 0 matches nothing.
+/// The bytes of a text of ours, like `"name":`, as two words under masks; a length of 0 matches
+/// nothing.
 struct KeyPattern: BitwiseCopyable {
   var word0: UInt64 = 0
   var mask0: UInt64 = 0
