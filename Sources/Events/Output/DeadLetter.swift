@@ -56,8 +56,10 @@ public struct DeadLetter {
     var count = min(payload.count, max(bytesMax, 0))
     if let invalid = UTF8Text.firstInvalid(base, in: 0..<count) {
       // The one thing that may be wrong with a text cut short is its last character.
-      let isCut = count < payload.count && UTF8Text.sequenceLength(
-        base, at: invalid, end: payload.count) > count - invalid
+      let isCut =
+        count < payload.count
+        && UTF8Text.sequenceLength(
+          base, at: invalid, end: payload.count) > count - invalid
       if !isCut { return (UnsafeRawBufferPointer(start: start, count: count), false) }
       count = invalid
     }
