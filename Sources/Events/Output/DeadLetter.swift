@@ -7,11 +7,14 @@ public struct DeadLetter {
   public var rejection: Rejection
   /// The refused record as it came.
   public var payload: UnsafeRawBufferPointer
+  /// `payload` is only the beginning of a record that was too long to be held.
+  public var isTruncated: Bool
 
   public init(
     account: Identifier = .absent, time: EventTime, source: RecordSource, rejection: Rejection,
-    payload: UnsafeRawBufferPointer
+    payload: UnsafeRawBufferPointer, isTruncated: Bool = false
   ) {
+    self.isTruncated = isTruncated
     self.account = account
     self.time = time
     self.source = source
@@ -45,7 +48,7 @@ public struct DeadLetter {
       json.base64(kept)
     }
     json.member("encoding", text: isText ? "utf8" : "base64" as StaticString)
-    json.member("truncated", kept.count < payload.count)
+    json.member("truncated", isTruncated || kept.count < payload.count)
     json.endObject()
   }
 
