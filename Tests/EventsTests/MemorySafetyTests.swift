@@ -95,7 +95,8 @@ import Testing
       for before in [0x20, 0x21, 0x61, 0x7F] as [UInt8] {
         for place in 0..<9 {
           let text = [UInt8](repeating: before, count: place) + [byte, 0x7A]
-          let record = Array(#"{"type":"heartbeat","time":1,"id":""#.utf8) + text + Array("\"}".utf8)
+          let front = Array(#"{"type":"heartbeat","time":1,"id":""#.utf8)
+          let record = front + text + Array("\"}".utf8)
           let outcome = Decoding.outcome(record, &decoder, batch)
           if outcome != ReferenceDecoder.decode(record) {
             Issue.record("\(record): \(outcome), not \(ReferenceDecoder.decode(record))")
