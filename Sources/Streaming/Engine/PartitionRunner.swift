@@ -302,7 +302,8 @@ package final class PartitionRunner {
   private func recoverStep(now: Int64) throws(LogError) -> Sequencer.Progress {
     guard var work = recovery else { return .advanced }
     defer { if recovery != nil { recovery = work } }
-    let progress = try work.step(sequencer: sequencer, limit: PartitionRunner.stepRecords, now: now) {
+    let progress = try work.step(sequencer: sequencer, limit: PartitionRunner.stepRecords, now: now)
+    {
       epoch in self.adoptEpoch(epoch, loaded: self.lastSnapshotNumber)
     }
     if options.mode == .audit { try commitIfDue(now: now, isIdle: false) }
@@ -401,7 +402,8 @@ package final class PartitionRunner {
         queue: snapshotQueue, mutant: options.mutant)
     } catch {
       options.notify(
-        Notice(.error, partition: options.partition, "no snapshot could be written: \(error.message)"))
+        Notice(
+          .error, partition: options.partition, "no snapshot could be written: \(error.message)"))
     }
   }
 

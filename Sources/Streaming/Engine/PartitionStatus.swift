@@ -35,8 +35,10 @@ public final class PartitionStatus: Sendable {
       $0.records = engine.records
       $0.rejected = engine.rejected
       $0.late = engine.late
-      $0.firstTime = engine.oldestTime == Int64.min ? nil : EventTime(milliseconds: engine.oldestTime)
-      $0.lastTime = engine.newestTime == Int64.min ? nil : EventTime(milliseconds: engine.newestTime)
+      $0.firstTime =
+        engine.oldestTime == Int64.min ? nil : EventTime(milliseconds: engine.oldestTime)
+      $0.lastTime =
+        engine.newestTime == Int64.min ? nil : EventTime(milliseconds: engine.newestTime)
       $0.lastCommitted = runner.lastCommitted
       $0.isRecovering = runner.isRecovering
     }

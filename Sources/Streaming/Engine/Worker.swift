@@ -29,7 +29,8 @@ final class Worker: SerialExecutor {
   func checkIsolated() {
     let thread = Worker.currentThread
     precondition(
-      state.withLock { $0.thread == thread }, "a partition is touched by a thread that is not its own")
+      state.withLock { $0.thread == thread },
+      "a partition is touched by a thread that is not its own")
   }
 
   private static var currentThread: UInt { UInt(bitPattern: Int(bitPattern: Thread.current)) }

@@ -67,7 +67,9 @@ public struct FingerprintTable {
   }
 
   /// Fingerprints held.
-  public var count: Int { (0..<(1 << FingerprintTable.shardBits)).reduce(0) { $0 + shards[$1].used } }
+  public var count: Int {
+    (0..<(1 << FingerprintTable.shardBits)).reduce(0) { $0 + shards[$1].used }
+  }
 
   private func rebuildTags() {
     for i in 0..<(1 << FingerprintTable.shardBits) {
@@ -107,7 +109,8 @@ public struct FingerprintTable {
     var group = Int(truncatingIfNeeded: fingerprint) & shard.pointee.mask
     while true {
       let word = UInt64(
-        littleEndian: tags.load(fromByteOffset: group &* FingerprintTable.groupSize, as: UInt64.self))
+        littleEndian: tags.load(
+          fromByteOffset: group &* FingerprintTable.groupSize, as: UInt64.self))
       // Bytes that equal the tag become zero; a borrow can flag a stranger, which the comparison
       // of fingerprints then rejects.
       let difference = word ^ wanted
@@ -196,7 +199,8 @@ public struct FingerprintTable {
     var group = Int(truncatingIfNeeded: fingerprint) & shard.pointee.mask
     while true {
       let offset = group * FingerprintTable.groupSize
-      let word = UInt64(littleEndian: shard.pointee.tags.load(fromByteOffset: offset, as: UInt64.self))
+      let word = UInt64(
+        littleEndian: shard.pointee.tags.load(fromByteOffset: offset, as: UInt64.self))
       let free = ~word & FingerprintTable.tops
       if free != 0 {
         let slot = offset + free.trailingZeroBitCount >> 3
