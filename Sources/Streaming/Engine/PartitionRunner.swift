@@ -94,6 +94,7 @@ package final class PartitionRunner {
   private let registry: [OperatorType]
   private let log: any PartitionLog
   private let snapshots: (any SnapshotStore)?
+  private let commitQueue: any WorkQueue
   private let snapshotQueue: any WorkQueue
   private let fromSnapshot: Int64?
 
@@ -105,6 +106,8 @@ package final class PartitionRunner {
   private var lastSnapshotAt: Int64 = 0
   private var lastSnapshotNumber: Int64 = -1
   private var wantsSnapshot = false
+  /// Found damaged at the start.
+  private var unusableSnapshots: [Int64] = []
   private var recordsAtSeal: Int64 = 0
   private var tickAtSeal: Int64 = -1
   private var epoch: Epoch
@@ -121,6 +124,7 @@ package final class PartitionRunner {
     self.registry = registry
     self.log = log
     self.snapshots = snapshots
+    self.commitQueue = commitQueue
     self.snapshotQueue = snapshotQueue
     self.options = options
     commits = CommitPipeline(log: log, queue: commitQueue, mutant: options.mutant)
@@ -129,7 +133,8 @@ package final class PartitionRunner {
       outputs: commits.current.outputs, mutant: options.mutant)
     sequencer = Sequencer(core: core, log: log, options: options)
     epoch = Epoch(
-      number: 1, topologyHash: topology.hash, snapshot: 0, topology: topology.canonicalText)
+      number: 1, topologyHash: topology.hash, snapshot: 0,
+      tickMilliseconds: topology.topology.time.tick.milliseconds, topology: topology.canonicalText)
   }
 
   // MARK: Start
@@ -143,9 +148,9 @@ package final class PartitionRunner {
     case .replay:
       try begin(now: now)
     case .audit:
-      recovery = Recovery(journal: try readJournal(after: 0), committed: committed)
+      let journal = try readJournal(after: 0, upTo: committed)
+      recovery = Recovery(journal: journal, committed: committed)
       try sequencer.start(at: try log.firstOffsets())
-      if recovery?.journal.isEmpty == true { recovery = nil }
     case .live:
       try recover(committed, now: now)
     }
@@ -175,7 +180,8 @@ package final class PartitionRunner {
     } else {
       guard try startWithoutSnapshot(committed) else { return beginJournal() }
     }
-    var journal = committed == nil ? [] : try readJournal(after: loaded?.number ?? 0)
+    var journal =
+      committed == nil ? [] : try readJournal(after: loaded?.number ?? 0, upTo: committed)
     if options.mutant == .skippedOverlap, loaded != nil, let committed {
       try sequencer.jump(to: committed.nextOffsets)
       journal = []
@@ -223,6 +229,7 @@ package final class PartitionRunner {
         return try load(candidate, from: snapshots)
       } catch {
         guard error.kind == .badData || error.kind == .missing else { throw error }
+        unusableSnapshots.append(candidate)
         options.notify(
           Notice(
             .error, partition: options.partition,
@@ -243,16 +250,29 @@ package final class PartitionRunner {
         outputs: commits.current.outputs, mutant: options.mutant)
     } catch { throw LogError(.configuration, error.description) }
     let header = try core.restore(
-      number, from: store, inputs: log.inputs, partitionCount: options.partitionCount)
+      number, from: store, inputs: log.inputs, partition: options.partition,
+      partitionCount: options.partitionCount)
     self.core = core
     sequencer = Sequencer(core: core, log: log, options: options)
     return header
   }
 
-  private func readJournal(after number: Int64) throws(LogError) -> [Recovery.Record] {
+  /// The journal behind a commit, to the last commit at least: a gap would be time or records
+  /// that nobody walks again.
+  private func readJournal(after first: Int64, upTo committed: CommitPoint?) throws(LogError)
+    -> [Recovery.Record]
+  {
     var records: [Recovery.Record] = []
-    try log.journal(after: number) { (number, bytes) in
+    try log.journal(after: first) { (number, bytes) in
       records.append(Recovery.Record(number: number, bytes: Array(bytes)))
+    }
+    let last = first + Int64(records.count)
+    guard records.map(\.number) == Array((first + 1)..<(last + 1)), last >= committed?.number ?? 0
+    else {
+      throw LogError(
+        .missing,
+        "the journal lacks records between commit \(first) and commit "
+          + "\(committed?.number ?? last): bring them back, or a snapshot that is newer.")
     }
     return records
   }
@@ -263,7 +283,8 @@ package final class PartitionRunner {
       epochIsNew = false
     } else {
       epoch = Epoch(
-        number: last.number + 1, topologyHash: topology.hash, snapshot: loaded,
+        number: last.number &+ 1, topologyHash: topology.hash, snapshot: max(loaded, 0),
+        tickMilliseconds: topology.topology.time.tick.milliseconds,
         topology: topology.canonicalText)
       epochIsNew = true
     }
@@ -295,7 +316,7 @@ package final class PartitionRunner {
       progress =
         options.idleClock && sequencer.advanceIdleClock(now: now) ? .advanced : .waiting
     }
-    try commitIfDue(now: now, isIdle: progress != .advanced)
+    commitIfDue(now: now)
     return progress
   }
 
@@ -303,15 +324,15 @@ package final class PartitionRunner {
     guard var work = recovery else { return .advanced }
     defer { if recovery != nil { recovery = work } }
     let progress = try work.step(sequencer: sequencer, limit: PartitionRunner.stepRecords, now: now)
-    {
-      epoch in self.adoptEpoch(epoch, loaded: self.lastSnapshotNumber)
+    { (epoch) throws(LogError) in
+      try epoch.checkTick(topology)
+      adoptEpoch(epoch, loaded: lastSnapshotNumber)
     }
-    if options.mode == .audit { try commitIfDue(now: now, isIdle: false) }
-    guard work.isDone else { return progress }
     if options.mode == .audit {
-      try commitIfDue(now: now, isIdle: true)
-      return .end
+      commitIfDue(now: now)
+      return work.isDone ? .end : progress
     }
+    guard work.isDone else { return progress }
     if let committed = work.committed { try check(committed) }
     recovery = nil
     core.outputsEnabled = options.mutant != .outputsOffTooLong
@@ -346,7 +367,7 @@ package final class PartitionRunner {
         >= PartitionRunner.commitBytes * PartitionRunner.backlogFactor
   }
 
-  private func commitIfDue(now: Int64, isIdle: Bool) throws(LogError) {
+  private func commitIfDue(now: Int64) {
     guard hasUncommitted, !commits.isBusy else { return }
     let isFull =
       recordsSinceSeal >= Int64(options.commitEvents)
@@ -419,7 +440,7 @@ package final class PartitionRunner {
     case .finished:
       lastSnapshotNumber = snapshot.number
       self.snapshot = nil
-      prune()
+      prune(upTo: snapshot.number)
     case .failed(let error):
       snapshot.abandon()
       self.snapshot = nil
@@ -430,13 +451,17 @@ package final class PartitionRunner {
     }
   }
 
-  /// Removes snapshots beyond the newest few.
-  private func prune() {
+  /// Removes snapshots beyond the newest few that can be read. Those above `number` are another
+  /// process's, which has taken over.
+  private func prune(upTo number: Int64) {
     guard let snapshots else { return }
     let (kept, partition, notify) = (options.snapshotsKept, options.partition, options.notify)
+    let unusable = unusableSnapshots
     snapshotQueue.submit {
       do throws(LogError) {
-        for old in try snapshots.list().dropFirst(kept) { try snapshots.remove(old) }
+        let mine = try snapshots.list().filter { $0 <= number }
+        let usable = mine.filter { !unusable.contains($0) }
+        for old in mine where !usable.prefix(kept).contains(old) { try snapshots.remove(old) }
       } catch {
         notify(Notice(.warning, partition: partition, "an old snapshot stays: \(error.message)"))
       }
@@ -487,7 +512,7 @@ package final class PartitionRunner {
       try advance(snapshot, now: now)
       return false
     }
-    if wantsLast, snapshots != nil, lastSnapshotNumber < commits.lastCommitted {
+    if wantsLast, snapshots != nil, max(lastSnapshotNumber, 0) < commits.lastCommitted {
       guard !triedLastSnapshot else { return true }
       triedLastSnapshot = true
       try beginSnapshot(now: now)
@@ -501,7 +526,9 @@ package final class PartitionRunner {
   package func abandon() {
     snapshot?.abandon()
     snapshot = nil
-    log.close()
+    guard commits.isBusy else { return log.close() }
+    // A commit may be under way on its queue; nothing may call the log after it is closed.
+    commitQueue.submit { [log] in log.close() }
   }
 
   package var lastCommitted: Int64 { commits.lastCommitted }

@@ -37,7 +37,15 @@ public struct SnapshotHeader: Equatable, Sendable {
   public var regions: [Region]
 
   /// Bytes of all rows.
-  public var stateBytes: Int { regions.reduce(0) { $0 + $1.rows * $1.stride } }
+  public var stateBytes: Int { regions.reduce(0) { $0 &+ $1.rows &* $1.stride } }
+
+  /// Pages that all rows stand on.
+  var pageCount: UInt64 {
+    regions.reduce(0) {
+      let rowsPerPage = Streaming.Region.pageBytes / $1.stride
+      return $0 &+ UInt64(($1.rows + rowsPerPage - 1) / rowsPerPage)
+    }
+  }
 }
 
 /// The file format of snapshots (version 1).
@@ -56,6 +64,9 @@ enum SnapshotFormat {
     case pages = 2
     case end = 3
   }
+
+  /// Longest region that a reader accepts.
+  static let regionBytesMax = 1 << 40
 
   /// A page within a `pages` payload: region, page number and byte count, then the bytes.
   static let pageHeaderBytes = 12
@@ -95,6 +106,7 @@ enum SnapshotFormat {
     Varint.append(signed: header.epoch.number, to: &bytes)
     Varint.append(header.epoch.topologyHash, to: &bytes)
     Varint.append(signed: header.epoch.snapshot, to: &bytes)
+    Varint.append(signed: header.epoch.tickMilliseconds, to: &bytes)
     append(header.epoch.topology, to: &bytes)
     Varint.append(signed: header.tick, to: &bytes)
     append(header.inputs.count, to: &bytes)
@@ -176,9 +188,11 @@ enum SnapshotFormat {
 
     mutating func epoch() -> Epoch? {
       guard let number = int64(), let hash = Varint.read(bytes, &position),
-        let snapshot = int64(), let topology = text()
+        let snapshot = int64(), let tick = int64(), let topology = text()
       else { return nil }
-      return Epoch(number: number, topologyHash: hash, snapshot: snapshot, topology: topology)
+      return Epoch(
+        number: number, topologyHash: hash, snapshot: snapshot, tickMilliseconds: tick,
+        topology: topology)
     }
 
     mutating func input() -> SnapshotHeader.Input? {
@@ -196,7 +210,7 @@ enum SnapshotFormat {
     mutating func region() -> SnapshotHeader.Region? {
       guard let section = text(), let name = text(), let version = int(), let stride = int(),
         let rows = int(), stride > 0, stride <= Streaming.Region.pageBytes, rows >= 0,
-        rows <= 1 << 40
+        rows <= SnapshotFormat.regionBytesMax / stride
       else { return nil }
       return SnapshotHeader.Region(
         section: section, name: name, version: version, stride: stride, rows: rows)
