@@ -149,7 +149,9 @@ public struct OperatorContract {
     return nil
   }
 
-  private func checkSnapshots(_ records: [[UInt8]], _ choice: inout SeededChoice) throws -> String? {
+  private func checkSnapshots(
+    _ records: [[UInt8]], _ choice: inout SeededChoice
+  ) throws -> String? {
     let inputs = [LogInput(source: "", topic: "events")]
     let whole = try TopologyDriver(
       resuming: SimulatedBroker(inputs: inputs), topology, registry: registry, mutant: mutant)
@@ -210,8 +212,9 @@ public struct OperatorContract {
     }.map(\.element)
   }
 
-  private func checkNeighbours(_ records: [[UInt8]], _ choice: inout SeededChoice) throws -> String?
-  {
+  private func checkNeighbours(
+    _ records: [[UInt8]], _ choice: inout SeededChoice
+  ) throws -> String? {
     let all = sorted(records)
     guard let last = all.last?.time else { return nil }
     let accounts = Set(all.compactMap(\.account)).sorted()
@@ -285,7 +288,8 @@ public struct OperatorContract {
     guard let place = text.firstRange(of: "\"time\":") else { return record }
     var end = place.upperBound
     if text[end] == "\"" {
-      end = text[text.index(after: end)...].firstIndex(of: "\"").map { text.index(after: $0) } ?? end
+      let close = text[text.index(after: end)...].firstIndex(of: "\"")
+      end = close.map { text.index(after: $0) } ?? end
     } else {
       while end < text.endIndex, text[end].isNumber { end = text.index(after: end) }
     }
@@ -306,7 +310,8 @@ public struct OperatorContract {
       case UInt8(ascii: "a")...UInt8(ascii: "z"):
         let word = [byte] + rest.prefix { (UInt8(ascii: "a")...UInt8(ascii: "z")).contains($0) }
         let isExponent = word == [UInt8(ascii: "e")]
-        guard isExponent || ["true", "false", "null"].contains(String(decoding: word, as: UTF8.self))
+        let text = String(decoding: word, as: UTF8.self)
+        guard isExponent || ["true", "false", "null"].contains(text)
         else { return "an output that is not JSON: \(output)" }
         rest = rest.dropFirst(word.count - 1)
       default:

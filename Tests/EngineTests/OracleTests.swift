@@ -124,7 +124,8 @@ import Testing
       var id = "i\(choice.below(12))"
       switch choice.below(25) {
       case 0:
-        log.append(Array(choice.pick(["", "{}", "no", #"{"type":"click","id":"1","time":-1}"#]).utf8))
+        let bad = choice.pick(["", "{}", "no", #"{"type":"click","id":"1","time":-1}"#])
+        log.append(Array(bad.utf8))
         continue
       case 1:
         // Still in time, so that it must be found.
@@ -137,7 +138,8 @@ import Testing
         // Too late for anyone to ask whether it was seen; it still counts.
         time = now - Int64(choice.below(100_000_000))
         id = "late\(n)"
-      case 3 where !sent.isEmpty: time = now + subject.naive.maxGap + 1 + Int64(choice.below(1_000_000))
+      case 3 where !sent.isEmpty:
+        time = now + subject.naive.maxGap + 1 + Int64(choice.below(1_000_000))
       default: break
       }
       let record = OracleTests.record(
@@ -153,6 +155,7 @@ import Testing
   ) -> [UInt8] {
     let head = #""id":"\#(id)","time":\#(time),"account":"a\#(choice.below(3))""#
     let ad = #""campaign":"c\#(choice.below(2))","ad":"d\#(choice.below(3))""#
+    let order = mayRepeatOrder ? "o\(choice.below(6))" : id
     let price = "\(choice.below(3)).\(choice.below(1_000_000))"
     let text =
       switch choice.below(12) {
@@ -160,7 +163,7 @@ import Testing
       case 4...6: #"{"type":"click",\#(head),\#(ad),"price":"\#(price)"}"#
       case 7: #"{"type":"auction",\#(head),\#(ad),"bid":1,"won":\#(choice.once(in: 2))}"#
       case 8:
-        #"{"type":"conversion",\#(head),"order":"\#(mayRepeatOrder ? "o\(choice.below(6))" : id)","#
+        #"{"type":"conversion",\#(head),"order":"\#(order)","#
           + #""action":"\#(choice.pick(["sale", "lead"]))"}"#
       case 9: #"{"type":"conversion",\#(head)}"#
       case 10: #"{"type":"control",\#(head),"action":"pause"}"#

@@ -106,7 +106,7 @@ public struct NameTable {
 
   public func parent(_ row: Int32) -> Int32 { rows[row].parent }
 
-  /// The name's text; valid until the next name is interned.
+  /// The name's text, with the hash of its whole path; valid until the next name is interned.
   public func name(_ row: Int32) -> Identifier {
     let entry = rows[row]
     return Identifier(

@@ -5,7 +5,8 @@ import TestKit
 
 @testable import Streaming
 
-/// A log whose inputs answer every fetch as a test has written it down.
+/// A log whose inputs answer every fetch as a test has written it down. It never empties a chunk:
+/// that the engine takes no record twice must not depend on the log.
 final class ScriptedInputs: PartitionLog {
   enum Fetch: Sendable {
     /// Records with their offsets; `next` is the log's position after them.

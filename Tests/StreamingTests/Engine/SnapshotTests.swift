@@ -47,11 +47,8 @@ import Testing
       }
     }
 
-    func runner(
-      _ topology: CheckedTopology, partition: Int = 0, notices: @escaping @Sendable (Notice) -> Void
-        = { _ in }
-    ) throws -> PartitionRunner {
-      var options = RunnerOptions(mode: .live, partition: partition, notify: notices)
+    func runner(_ topology: CheckedTopology, partition: Int = 0) throws -> PartitionRunner {
+      var options = RunnerOptions(mode: .live, partition: partition)
       options.idleClock = false
       return try PartitionRunner(
         topology: topology, registry: OperatorRegistry.all, log: broker.open(),
@@ -61,7 +58,9 @@ import Testing
 
     /// Runs to the end of what is there and stops, with a snapshot or without.
     @discardableResult
-    mutating func run(_ topology: CheckedTopology, snapshot: Bool = true) throws -> PartitionRunner {
+    mutating func run(
+      _ topology: CheckedTopology, snapshot: Bool = true
+    ) throws -> PartitionRunner {
       let runner = try runner(topology)
       try runner.start(now: now)
       while try runner.isRecovering || runner.step(now: now) != .waiting {
