@@ -5,23 +5,23 @@
 #elseif canImport(Darwin)
   import Darwin
 #endif
-import Streaming
+package import Streaming
 
 /// One stream of one partition of a replay, in a file that has another name until it is whole.
 ///
 /// What is added is kept until it is written: after a failed `drain` the same bytes are written
 /// again to the same place.
-final class FileOutput {
+package final class FileOutput {
   static let bufferBytes = 1 << 20
 
-  let path: String
+  package let path: String
   private let file: FileDescriptor
   private var position: Int64 = 0
   private var pending = ContiguousArray<UInt8>()
   private var compressed: UnsafeMutableRawBufferPointer?
   private let compressor: ZstdCompressor?
 
-  init(_ path: String, compressing: Bool, faults: WriteFaults?) throws(LogError) {
+  package init(_ path: String, compressing: Bool, faults: WriteFaults?) throws(LogError) {
     self.path = path
     if compressing {
       compressor = ZstdCompressor(level: LocalLogStore.defaultCompressionLevel)
@@ -33,13 +33,13 @@ final class FileOutput {
 
   deinit { compressed?.deallocate() }
 
-  func add(_ value: UnsafeRawBufferPointer) {
+  package func add(_ value: UnsafeRawBufferPointer) {
     pending.append(contentsOf: value)
     pending.append(0x0A)
   }
 
   /// Writes what has gathered, where it is enough or `all` is asked for.
-  func drain(all: Bool = false) throws(LogError) {
+  package func drain(all: Bool = false) throws(LogError) {
     guard pending.count >= FileOutput.bufferBytes || (all && !pending.isEmpty) else { return }
     try writePending()
   }
@@ -76,7 +76,7 @@ final class FileOutput {
   }
 
   /// Writes the rest; an empty compressed stream still is one frame.
-  func finish() throws(LogError) {
+  package func finish() throws(LogError) {
     if !pending.isEmpty || (compressor != nil && position == 0) { try writePending() }
     // Bytes of a failed write may stand behind the end.
     if try file.size() > position { try file.truncate(to: position) }
