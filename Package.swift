@@ -15,7 +15,7 @@ let package = Package(
     .executable(name: "bidmill", targets: ["bidmill"]),
     .library(
       name: "BidmillCore",
-      targets: ["Events", "Streaming", "LocalLog", "Operators", "TestKit"]),
+      targets: ["Events", "Streaming", "LocalLog", "Operators", "Simulation", "TestKit"]),
   ],
   dependencies: [
     .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),

@@ -1,4 +1,4 @@
-import Events
+public import Events
 public import Streaming
 
 /// Drops a second event with the same (account, type, id) within `within` of the first, and a
@@ -43,11 +43,13 @@ public struct Deduplicate: Operator {
   /// Index into `windows` per event type.
   private let windowOfType: [Int]
   private let orderWindow: Int
+  private let touched: UnsafeMutablePointer<UInt64>
 
   public init(_ setup: OperatorSetup) throws(SettingProblem) {
     events = setup.events()
     output = setup.eventOutput()
     duplicates = setup.counter("duplicates")
+    touched = .allocate(capacity: 1)
     let spans = Deduplicate.spans(setup.settings["within"])
     var lengths: [TimeSpan] = []
     func window(_ span: TimeSpan) -> Int {
@@ -66,6 +68,7 @@ public struct Deduplicate: Operator {
   public func deallocate() {
     events.deallocate()
     for window in windows { window.deallocate() }
+    touched.deallocate()
   }
 
   /// The remembered span per event type (by raw value) and for orders.
@@ -97,6 +100,18 @@ public struct Deduplicate: Operator {
     } else {
       output.append(reference)
     }
+  }
+
+  public func prefetch(_ batch: EventBatch) {
+    var seen: UInt64 = 0
+    for i in 0..<batch.count {
+      let event = batch[i]
+      let fingerprint = Hash.fingerprint(
+        account: event.pointee.account.hash, type: event.pointee.type, id: event.pointee.id.hash)
+      seen ^= windows[windowOfType[Int(event.pointee.type.rawValue)]].touch(fingerprint)
+    }
+    // Stored, so that the loads are not optimised away.
+    touched.pointee = seen
   }
 
   /// A retried conversion comes with a new id but the order it is about.
@@ -168,6 +183,11 @@ private struct SightingWindow {
     }
     current.set(fingerprint, time: time)
     return false
+  }
+
+  @inline(__always)
+  func touch(_ fingerprint: UInt64) -> UInt64 {
+    generations.0.touch(fingerprint) ^ generations.1.touch(fingerprint)
   }
 
   @inline(__always)

@@ -14,12 +14,14 @@ public struct FaultSimulation {
     /// Chance of a fault per log call: one in so many; 0 for none.
     public var faultRate = 6
     /// Chance of a crash per turn: one in so many.
-    public var crashRate = 40
+    public var crashRate = 12
     /// Chance that a crash leaves the old process alive, to wake later.
     public var zombieRate = 3
     /// Chance that a crash tears the newest snapshot.
     public var tearRate = 8
     public var mutant: String?
+    /// Time idles on between records; then the digest depends on when they arrived.
+    public var idleClock = true
 
     public init() {}
   }
@@ -99,14 +101,14 @@ public struct FaultSimulation {
     while true {
       turns += 1
       guard turns < 200_000 else { throw LogError(.ours, "the simulation does not come to an end") }
-      now += Int64(choice.below(3))
+      now += Int64(choice.once(in: 25) ? choice.below(1_500) : choice.below(3))
       if choice.once(in: 4) { feed(&fed) }
       let isFed = zip(fed, history).allSatisfy { $0 == $1.count }
       if !isFed, choice.once(in: settings.crashRate) {
         zombies += try crash(&process, now: now)
       }
       for zombie in zombies where choice.once(in: 10) { wake(zombie, now: now) }
-      if choice.once(in: 60) { process.runner.requestSnapshot() }
+      if choice.once(in: 15) { process.runner.requestSnapshot() }
       try turn(process, now: now)
       if isFed, try isDone(process, now: now) { break }
     }
@@ -172,6 +174,7 @@ public struct FaultSimulation {
   private mutating func start(now: Int64) throws -> Process {
     var options = RunnerOptions(
       mode: .live, commitEvery: 1 + Int64(choice.below(6)), commitEvents: choice.inside(1...60))
+    options.idleClock = settings.idleClock
     options.mutant = settings.mutant.flatMap { Mutant(rawValue: $0) }
     let (topology, registry, broker) = (topology, registry, broker)
     let faults = FaultChoice(choice.fork(), rate: settings.faultRate)

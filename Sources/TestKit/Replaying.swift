@@ -32,13 +32,13 @@ public struct Replaying {
   ///   - publishAtEnd: As `bidmill replay` does; a live run does not.
   public func run(
     _ records: [[UInt8]], fetchLimit: Int = 4096, commitEvents: Int = 65_536,
-    publishAtEnd: Bool = false
+    publishAtEnd: Bool = false, mutant: String? = nil
   ) throws -> RunOutcome {
     let broker = SimulatedBroker(inputs: [LogInput(source: "", topic: "events")])
     for record in records { broker.append(record) }
     return try run(
       broker, mode: .replay, fetchLimit: fetchLimit, commitEvents: commitEvents,
-      publishAtEnd: publishAtEnd)
+      publishAtEnd: publishAtEnd, mutant: mutant)
   }
 
   /// The sequence that a broker's journal keeps, from its beginning; nothing is committed to it.

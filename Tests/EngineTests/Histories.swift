@@ -25,6 +25,28 @@ enum Tallying {
   }
 }
 
+extension Tallying {
+  /// Two tallies of different pace behind short windows: timers of several operators come due at
+  /// one clock entry, and generations rotate within minutes.
+  static func twice(every: String) throws -> CheckedTopology {
+    try CheckedTopology.parse(
+      text: """
+        topology: twice
+        time: { out_of_orderness: 2s }
+        sources:
+          events: { log: { directory: data, topics: [events] } }
+        operators:
+          unique: { operator: deduplicate, from: events, within: { default: 4m, click: 1m, order: 3m } }
+          totals: { operator: tally, from: unique, every: \(every) }
+          seen: { operator: tally, from: events, every: 20s }
+        sinks:
+          tallies: { from: totals, log: { topic: tallies } }
+          seen: { from: seen, stream: tallies, log: { topic: seen } }
+        """,
+      file: "twice.yaml", registry: OperatorRegistry.all.map(\.description))
+  }
+}
+
 enum History {
   /// Generated records with duplicates, late and bad ones among them.
   static func records(

@@ -18,7 +18,9 @@ struct ReferenceReading {
   }
 
   enum Form {
-    case type, time, key, text, requiredText, word([String]), money, signedMoney, count, flag
+    case type, time, key, text, requiredText
+    case word([String])
+    case money, signedMoney, count, flag
     case features, raw, signals, budget, schedule, goal, bids
   }
 
@@ -370,24 +372,24 @@ enum ReferenceHash {
     func scramble(_ block: ArraySlice<UInt8>) -> UInt32 {
       var k: UInt32 = 0
       for byte in block.reversed() { k = k << 8 | UInt32(byte) }
-      k = k &* 0xcc9e2d51
+      k = k &* 0xcc9e_2d51
       k = k << 15 | k >> 17
-      return k &* 0x1b873593
+      return k &* 0x1b87_3593
     }
     var h = seed
     var rest = bytes[...]
     while rest.count >= 4 {
       h ^= scramble(rest.prefix(4))
       h = h << 13 | h >> 19
-      h = h &* 5 &+ 0xe6546b64
+      h = h &* 5 &+ 0xe654_6b64
       rest = rest.dropFirst(4)
     }
     h ^= scramble(rest)
     h ^= UInt32(bytes.count)
     h ^= h >> 16
-    h = h &* 0x85ebca6b
+    h = h &* 0x85eb_ca6b
     h ^= h >> 13
-    h = h &* 0xc2b2ae35
+    h = h &* 0xc2b2_ae35
     return h ^ h >> 16
   }
 

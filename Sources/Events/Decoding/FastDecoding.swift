@@ -14,7 +14,7 @@ extension EventDecoder {
 
   /// Returns the number of unknown fields, or -1 for a record that the thorough way has to decide
   /// on; the batch is then as before.
-  mutating func decodeFast(
+  func decodeFast(
     _ base: UnsafePointer<UInt8>, count: Int, into batch: EventBatch
   ) -> Int {
     let values = FastValues(base: base, end: base + count)
@@ -37,21 +37,32 @@ extension EventDecoder {
   }
 
   /// The type that the string at `p` names.
+  @inline(__always)
   private func typeWord(
     _ values: FastValues, _ p: UnsafePointer<UInt8>
   ) -> (EventType, UnsafePointer<UInt8>)? {
-    var word = Identifier.absent
-    guard let next = values.plainText(p, &word) else { return nil }
-    for type in 0..<plans.typesCount where plans.typeHashes[type] == word.hash {
-      guard let type = EventType(rawValue: UInt8(truncatingIfNeeded: type)) else { return nil }
-      return Text.equal(word.bytes, type.name) ? (type, next) : nil
+    let first = values.word(p)
+    let second = values.word(p + 8)
+    let last = predictions.lastType.pointee
+    let pattern = plans.typePatterns + Int(last.rawValue)
+    if pattern.pointee.matches(first, second) { return (last, p + pattern.pointee.length) }
+    return unpredictedTypeWord(first, second, p)
+  }
+
+  @inline(never)
+  private func unpredictedTypeWord(
+    _ first: UInt64, _ second: UInt64, _ p: UnsafePointer<UInt8>
+  ) -> (EventType, UnsafePointer<UInt8>)? {
+    for type in EventType.allCases {
+      let pattern = plans.typePatterns + Int(type.rawValue)
+      if pattern.pointee.matches(first, second) { return (type, p + pattern.pointee.length) }
     }
     return nil
   }
 
-  /// Reads a record's members. With the type's bit in `seen`, `start` is the place after the
+  /// With the type's bit in `seen`, `start` is the place after the
   /// type's value; else it is that of the first key.
-  private mutating func read(
+  private func read(
     _ values: FastValues, from start: UnsafePointer<UInt8>, as type: EventType,
     seen alreadySeen: UInt64, _ batch: EventBatch
   ) -> Int {
@@ -64,7 +75,7 @@ extension EventDecoder {
   }
 
   @inline(__always)
-  private mutating func readMembers(
+  private func readMembers(
     _ values: FastValues, from start: UnsafePointer<UInt8>, as type: EventType,
     seen alreadySeen: UInt64, _ batch: EventBatch
   ) -> Int {
@@ -72,7 +83,6 @@ extension EventDecoder {
     let successors = predictions.successors + typeRow
     let typePlans = plans.plans + typeRow
     let event = batch.events + batch.state.pointee.count
-    let raw = UnsafeMutableRawPointer(event)
     event.update(from: predictions.blanks + Int(type.rawValue), count: 1)
     event.pointee.featuresStart = Int32(truncatingIfNeeded: batch.state.pointee.featuresCount)
 
@@ -119,66 +129,78 @@ extension EventDecoder {
         }
       }
 
-      let after: UnsafePointer<UInt8>?
-      switch plan.action {
-      case .key:
-        var text = Identifier.absent
-        after = values.text(p, &text, batch)
-        guard text.length &- 1 < UInt32(Limits.identifierBytes) else { return Self.gaveUp }
-        raw.storeBytes(of: text, toByteOffset: Int(plan.slot), as: Identifier.self)
-      case .text, .requiredText:
-        var text = Identifier.absent
-        after = values.text(p, &text, batch)
-        if text.isAbsent {
-          // The empty string; or nothing read, and then `after` is nil.
-          if plan.action == .requiredText { return Self.gaveUp }
-        } else {
-          raw.storeBytes(of: text, toByteOffset: Int(plan.slot), as: Identifier.self)
-        }
-      case .money, .signedMoney:
-        var micros: Int64 = 0
-        after = values.money(p, &micros, batch)
-        if micros < 0, plan.action == .money { return Self.gaveUp }
-        raw.storeBytes(of: Money(micros: micros), toByteOffset: Int(plan.slot), as: Money.self)
-        event.pointee.flags.rawValue |= plan.flag
-      case .time:
-        after = values.time(p, &event.pointee.time, batch)
-      case .flag:
-        if values.isTrue(p) {
-          event.pointee.flags.rawValue |= plan.flag
-          after = p + 4
-        } else if values.isFalse(p) {
-          event.pointee.flags.rawValue &= ~plan.flag
-          after = p + 5
-        } else {
-          return Self.gaveUp
-        }
-      case .features:
-        after = readFeatures(values, p, event, batch)
-      case .unknown:
-        after = values.skipped(p)
-      case .type:
-        guard let (found, next) = typeWord(values, p) else { return Self.gaveUp }
+      if plan.action == .type {
+        guard let (found, _) = typeWord(values, p) else { return Self.gaveUp }
         if found != type { return Self.isOfType &- Int(found.rawValue) }
-        after = next
-      case .detail:
-        return Self.gaveUp
       }
-      guard let after, let next = nextKey(values, after) else { return Self.gaveUp }
+      guard
+        let after = readValue(values, p, plan, event, batch), let next = nextKey(values, after)
+      else { return Self.gaveUp }
       p = next
     }
     // `nextKey` came to the closing brace, or the record is an empty object.
-    guard values.byte(p) == UInt8(ascii: "}"), seen & Field.type.bit != 0 else {
-      return Self.gaveUp
-    }
-    guard values.significant(p + 1) == values.end else { return Self.gaveUp }
     let required = plans.required[Int(type.rawValue)] | Field.type.bit
-    guard required & ~(seen & ~nulls) == 0 else { return Self.gaveUp }
+    guard
+      values.byte(p) == UInt8(ascii: "}"), values.significant(p + 1) == values.end,
+      required & ~(seen & ~nulls) == 0
+    else { return Self.gaveUp }
     if unknownFields > 0 { event.pointee.flags.insert(.hasUnknownFields) }
     batch.state.pointee.count &+= 1
     batch.state.pointee.featuresCount &+= Int(event.pointee.featuresCount)
     predictions.lastType.pointee = type
     return unknownFields
+  }
+
+  /// Reads the value at `p` to where its plan says; returns the place after it, or nil where the
+  /// thorough way has to decide.
+  @inline(__always)
+  private func readValue(
+    _ values: FastValues, _ p: UnsafePointer<UInt8>, _ plan: FieldPlan,
+    _ event: UnsafeMutablePointer<Event>, _ batch: EventBatch
+  ) -> UnsafePointer<UInt8>? {
+    let slot = UnsafeMutableRawPointer(event) + Int(plan.slot)
+    switch plan.action {
+    case .key:
+      var text = Identifier.absent
+      guard
+        let next = values.text(p, &text, batch),
+        text.length &- 1 < UInt32(Limits.identifierBytes)
+      else { return nil }
+      slot.storeBytes(of: text, as: Identifier.self)
+      return next
+    case .text, .requiredText:
+      var text = Identifier.absent
+      guard let next = values.text(p, &text, batch) else { return nil }
+      // The empty string is not given; where something must be, it is wrong.
+      if text.isAbsent { return plan.action == .text ? next : nil }
+      slot.storeBytes(of: text, as: Identifier.self)
+      return next
+    case .money, .signedMoney:
+      var micros: Int64 = 0
+      guard
+        let next = values.money(p, &micros, batch), micros >= 0 || plan.action == .signedMoney
+      else { return nil }
+      slot.storeBytes(of: Money(micros: micros), as: Money.self)
+      event.pointee.flags.rawValue |= plan.flag
+      return next
+    case .time:
+      return values.time(p, &event.pointee.time, batch)
+    case .flag:
+      if values.isTrue(p) {
+        event.pointee.flags.rawValue |= plan.flag
+        return p + 4
+      }
+      event.pointee.flags.rawValue &= ~plan.flag
+      return values.isFalse(p) ? p + 5 : nil
+    case .features:
+      return readFeatures(values, p, event, batch)
+    case .unknown:
+      return values.skipped(p)
+    case .type:
+      return values.skippedText(p)
+    case .detail:
+      return nil
+    }
   }
 
   /// The place after a value: of the next key's quote, or of the brace that closes the object.
@@ -203,8 +225,10 @@ extension EventDecoder {
     guard let end = values.plainText(p, &key) else { return nil }
     let colon = values.significant(end)
     guard values.byte(colon) == UInt8(ascii: ":") else { return nil }
-    if let field = plans.field(named: key.bytes, hash: key.hash) {
-      return (Int(field.rawValue), colon + 1)
+    if let field = plans.candidate(key.hash) {
+      if values.end - p >= 16, plans.patterns[field].matches(p) { return (field, colon + 1) }
+      // White space before the colon, or nearly the end.
+      if plans.field(named: key.bytes, hash: key.hash) != nil { return (field, colon + 1) }
     }
     guard unknownKeys < Predictions.unknownKeysMax else { return nil }
     for index in 0..<unknownKeys where predictions.unknownKeys[index] == key.hash {

@@ -139,7 +139,9 @@ extension EventDecoder {
     let colon = values.significant(end)
     guard values.byte(colon) == UInt8(ascii: ":") else { return nil }
     let murmur = Hash.murmur3(name.bytes)
-    pattern.pointee = KeyPattern(name: name.bytes)
+    if colon == end, values.end - p >= 16 {
+      pattern.pointee = KeyPattern(at: p, length: colon + 1 - p, murmur: murmur)
+    }
     return (murmur, colon + 1)
   }
 }

@@ -85,6 +85,13 @@ struct FastValues {
     return base + scanned.next
   }
 
+  /// The place after the plain string at `p`.
+  @inline(__always)
+  func skippedText(_ p: Place) -> Place? {
+    var text = Identifier.absent
+    return plainText(p, &text)
+  }
+
   // MARK: Numbers
 
   /// Money of at most 7 digits before and 6 after the point, not negative; the rest is `anyMoney`.

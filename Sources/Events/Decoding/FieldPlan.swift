@@ -42,14 +42,15 @@ struct FieldPlans: ~Copyable {
   private let table: UnsafeMutablePointer<UInt8>
   private let hashes: UnsafeMutablePointer<UInt64>
   private static let tableMask = 255
-  /// `Hash.text` of the types' names, by their numbers.
-  let typeHashes: UnsafeMutablePointer<UInt64>
-  let typesCount = EventType.allCases.count
+  /// The types' names in quotes, by their numbers.
+  let typePatterns: UnsafeMutablePointer<KeyPattern>
 
   init() {
     let types = EventType.allCases.count
-    typeHashes = .allocate(capacity: types)
-    for type in EventType.allCases { typeHashes[Int(type.rawValue)] = Hash.text(type.name) }
+    typePatterns = .allocate(capacity: types)
+    for type in EventType.allCases {
+      typePatterns[Int(type.rawValue)] = KeyPattern(name: type.name, suffix: "")
+    }
     plans = .allocate(capacity: types * Self.stride)
     plans.initialize(repeating: FieldPlan(), count: types * Self.stride)
     required = .allocate(capacity: types)
@@ -65,7 +66,7 @@ struct FieldPlans: ~Copyable {
     hashes = .allocate(capacity: Self.stride)
     hashes.initialize(repeating: 0, count: Self.stride)
     for field in Field.allCases {
-      field.name.withUTF8Buffer { patterns[Int(field.rawValue)] = KeyPattern(name: $0) }
+      patterns[Int(field.rawValue)] = KeyPattern(name: field.name, suffix: ":")
       let hash = Hash.text(field.name)
       hashes[Int(field.rawValue)] = hash
       var place = Int(truncatingIfNeeded: hash) & Self.tableMask
@@ -81,7 +82,7 @@ struct FieldPlans: ~Copyable {
     patterns.deallocate()
     table.deallocate()
     hashes.deallocate()
-    typeHashes.deallocate()
+    typePatterns.deallocate()
   }
 
   @inline(__always)
@@ -89,17 +90,25 @@ struct FieldPlans: ~Copyable {
     plans[Int(type.rawValue) &* Self.stride &+ Int(field.rawValue)]
   }
 
-  /// The field with this name; `hash` is the name's `Hash.text`.
-  func field(named name: UnsafeBufferPointer<UInt8>, hash: UInt64) -> Field? {
+  /// The number of the only field whose name may have this `Hash.text`; nil for none.
+  @inline(__always)
+  func candidate(_ hash: UInt64) -> Int? {
     var place = Int(truncatingIfNeeded: hash) & Self.tableMask
     while table[place] != 0xFF {
-      if hashes[Int(table[place])] == hash, let field = Field(rawValue: table[place]) {
-        // Equal hashes are made sure of: a foreign name must not pass for one of ours.
-        return Text.equal(name, field.name) ? field : nil
-      }
+      if hashes[Int(table[place])] == hash { return Int(table[place]) }
       place = (place &+ 1) & Self.tableMask
     }
     return nil
+  }
+
+  /// The field with this name; `hash` is the name's `Hash.text`.
+  func field(named name: UnsafeBufferPointer<UInt8>, hash: UInt64) -> Field? {
+    // Equal hashes are made sure of: a foreign name must not pass for one of ours.
+    guard
+      let candidate = candidate(hash), let field = Field(rawValue: UInt8(candidate)),
+      Text.equal(name, field.name)
+    else { return nil }
+    return field
   }
 
   private func fill() {
@@ -234,7 +243,8 @@ struct FieldPlans: ~Copyable {
   }
 }
 
-/// The bytes of `"name":` as two words under masks; a length of 0 matches nothing.
+/// The bytes of a text of ours, like `"name":`, as two words under masks; a length of 0 matches
+/// nothing.
 struct KeyPattern: BitwiseCopyable {
   var word0: UInt64 = 0
   var mask0: UInt64 = 0
@@ -245,45 +255,43 @@ struct KeyPattern: BitwiseCopyable {
   /// MurmurHash3 of the name; for features.
   var murmur: UInt32 = 0
 
-  /// The longest name that fits.
-  static let nameBytesMax = 13
+  /// The longest pattern, with quotes and colon.
+  static let lengthMax = 16
 
   init() {}
 
-  /// `name` must have no character that JSON escapes; a name that is too long gives a pattern that
-  /// matches nothing.
-  init(name: UnsafeBufferPointer<UInt8>) {
-    guard let start = name.baseAddress, name.count <= Self.nameBytesMax else { return }
-    length = name.count + 3
-    var bytes: (UInt64, UInt64) = (0, 0)
-    var masks: (UInt64, UInt64) = (0, 0)
-    for index in 0..<length {
-      let byte: UInt8 =
-        switch index {
-        case 0, length - 2: UInt8(ascii: "\"")
-        case length - 1: UInt8(ascii: ":")
-        default: start[index - 1]
-        }
-      let shift = UInt64(index & 7) * 8
-      if index < 8 {
-        bytes.0 |= UInt64(byte) << shift
-        masks.0 |= 0xFF << shift
-      } else {
-        bytes.1 |= UInt64(byte) << shift
-        masks.1 |= 0xFF << shift
-      }
+  /// The pattern of the `length` bytes at `p`, from where 16 bytes can be read; of more than
+  /// `lengthMax`, one that matches nothing.
+  init(at p: UnsafePointer<UInt8>, length: Int, murmur: UInt32 = 0) {
+    guard length > 0, length <= Self.lengthMax else { return }
+    self.length = length
+    self.murmur = murmur
+    mask0 = length >= 8 ? .max : (1 &<< UInt64(length &* 8)) &- 1
+    if length > 8 { mask1 = UInt64.max &>> UInt64((16 &- length) &* 8) }
+    word0 = Words.load(p) & mask0
+    word1 = Words.load(p + 8) & mask1
+  }
+
+  /// The pattern of a name of ours with quotes around it and `suffix` behind; they must fit.
+  init(name: StaticString, suffix: StaticString) {
+    let text = "\"\(name)\"\(suffix)"
+    let length = text.utf8.count
+    precondition(length <= Self.lengthMax, "the contract's names fit two words")
+    let padded = Array(text.utf8) + [UInt8](repeating: 0, count: Self.lengthMax - length)
+    self = padded.withUnsafeBufferPointer { bytes in
+      bytes.baseAddress.map { KeyPattern(at: $0, length: length) } ?? KeyPattern()
     }
-    (word0, word1) = bytes
-    (mask0, mask1) = masks
-    murmur = Hash.murmur3(name)
   }
 
   /// Whether the pattern stands at `p`, from where 16 bytes can be read.
   @inline(__always)
   func matches(_ p: UnsafePointer<UInt8>) -> Bool {
-    let difference =
-      ((Words.load(p) ^ word0) & mask0) | ((Words.load(p + 8) ^ word1) & mask1)
-    return difference == 0 && length != 0
+    matches(Words.load(p), Words.load(p + 8))
+  }
+
+  @inline(__always)
+  func matches(_ first: UInt64, _ second: UInt64) -> Bool {
+    ((first ^ word0) & mask0) | ((second ^ word1) & mask1) == 0 && length != 0
   }
 }
 

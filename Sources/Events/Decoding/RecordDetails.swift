@@ -111,29 +111,36 @@ extension RecordReader {
   // The members of nested objects: each takes one and says whether it knows it.
 
   static func signal(
-    _ key: UnsafeBufferPointer<UInt8>, _ path: String, _ value: JSONValue,
-    _ reader: inout RecordReader, _ scratch: inout TextArena
+    _ path: FieldPath, _ value: JSONValue, _ reader: inout RecordReader,
+    _ scratch: inout TextArena
   ) throws(Rejection) -> Bool {
-    let slots: KeyValuePairs<StaticString, WritableKeyPath<EventDetails.Signals, Identifier>> = [
-      "ip": \.ip, "user_agent": \.userAgent, "language": \.language, "timezone": \.timezone,
-      "postal": \.postal,
-    ]
-    for (name, slot) in slots where Text.equal(key, name) {
-      if value.kind == .null { return true }
-      let text = try reader.text(path, value)
-      reader.signals?[keyPath: slot] = text
-      return true
+    let slot: WritableKeyPath<EventDetails.Signals, Identifier>
+    if path.isKey("ip") {
+      slot = \.ip
+    } else if path.isKey("user_agent") {
+      slot = \.userAgent
+    } else if path.isKey("language") {
+      slot = \.language
+    } else if path.isKey("timezone") {
+      slot = \.timezone
+    } else if path.isKey("postal") {
+      slot = \.postal
+    } else {
+      return false
     }
-    return false
+    if value.kind == .null { return true }
+    let text = try reader.text(path.string, value)
+    reader.signals?[keyPath: slot] = text
+    return true
   }
 
   static func budget(
-    _ key: UnsafeBufferPointer<UInt8>, _ path: String, _ value: JSONValue,
-    _ reader: inout RecordReader, _ scratch: inout TextArena
+    _ path: FieldPath, _ value: JSONValue, _ reader: inout RecordReader,
+    _ scratch: inout TextArena
   ) throws(Rejection) -> Bool {
-    if Text.equal(key, "daily") {
+    if path.isKey("daily") {
       reader.campaign.dailyBudget = try reader.optionalMoney(path, value, &scratch)
-    } else if Text.equal(key, "total") {
+    } else if path.isKey("total") {
       reader.campaign.totalBudget = try reader.optionalMoney(path, value, &scratch)
     } else {
       return false
@@ -142,13 +149,13 @@ extension RecordReader {
   }
 
   static func schedule(
-    _ key: UnsafeBufferPointer<UInt8>, _ path: String, _ value: JSONValue,
-    _ reader: inout RecordReader, _ scratch: inout TextArena
+    _ path: FieldPath, _ value: JSONValue, _ reader: inout RecordReader,
+    _ scratch: inout TextArena
   ) throws(Rejection) -> Bool {
-    let isEnd = Text.equal(key, "end")
-    guard isEnd || Text.equal(key, "start") else { return false }
+    let isEnd = path.isKey("end")
+    guard isEnd || path.isKey("start") else { return false }
     if value.kind == .null { return true }
-    let time = try reader.time(path, value, &scratch)
+    let time = try reader.time(path.string, value, &scratch)
     if isEnd {
       reader.campaign.end = time
       reader.endOffset = value.start
@@ -162,14 +169,14 @@ extension RecordReader {
   }
 
   static func goal(
-    _ key: UnsafeBufferPointer<UInt8>, _ path: String, _ value: JSONValue,
-    _ reader: inout RecordReader, _ scratch: inout TextArena
+    _ path: FieldPath, _ value: JSONValue, _ reader: inout RecordReader,
+    _ scratch: inout TextArena
   ) throws(Rejection) -> Bool {
-    if Text.equal(key, "kind") {
+    if path.isKey("kind") {
       if value.kind == .null { return true }
       reader.campaign.goal = try reader.word(
-        path, value, &scratch, ["max_value": .maxValue, "cpa": .cpa, "roas": .roas])
-    } else if Text.equal(key, "target") {
+        path.string, value, &scratch, ["max_value": .maxValue, "cpa": .cpa, "roas": .roas])
+    } else if path.isKey("target") {
       reader.campaign.goalTarget = try reader.optionalMoney(path, value, &scratch)
     } else {
       return false
@@ -178,14 +185,14 @@ extension RecordReader {
   }
 
   static func campaignBid(
-    _ key: UnsafeBufferPointer<UInt8>, _ path: String, _ value: JSONValue,
-    _ reader: inout RecordReader, _ scratch: inout TextArena
+    _ path: FieldPath, _ value: JSONValue, _ reader: inout RecordReader,
+    _ scratch: inout TextArena
   ) throws(Rejection) -> Bool {
-    if Text.equal(key, "default") {
+    if path.isKey("default") {
       reader.campaign.defaultBid = try reader.optionalMoney(path, value, &scratch)
-    } else if Text.equal(key, "max") {
+    } else if path.isKey("max") {
       reader.campaign.maxBid = try reader.optionalMoney(path, value, &scratch)
-    } else if Text.equal(key, "ceiling") {
+    } else if path.isKey("ceiling") {
       reader.campaign.ceilingMicros =
         try reader.optionalMoney(path, value, &scratch)?.micros
     } else {
@@ -195,8 +202,8 @@ extension RecordReader {
   }
 
   private func optionalMoney(
-    _ path: String, _ value: JSONValue, _ scratch: inout TextArena
+    _ path: FieldPath, _ value: JSONValue, _ scratch: inout TextArena
   ) throws(Rejection) -> Money? {
-    value.kind == .null ? nil : try money(path, value, &scratch)
+    value.kind == .null ? nil : try money(path.string, value, &scratch)
   }
 }

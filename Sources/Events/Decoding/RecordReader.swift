@@ -133,10 +133,11 @@ extension RecordReader {
 
   /// A string that may be empty.
   func text(
-    _ path: @autoclosure () -> String, _ value: JSONValue, expected: String = "a string"
+    _ path: @autoclosure () -> String, _ value: JSONValue,
+    expected: @autoclosure () -> String = "a string"
   ) throws(Rejection) -> Identifier {
     guard value.kind == .string else {
-      throw .invalid(path(), base, value, expected: expected)
+      throw .invalid(path(), base, value, expected: expected())
     }
     return JSONString.text(
       base, from: value.start, to: value.end, arena: &batch.state.pointee.arena)

@@ -151,10 +151,10 @@ extension EventDecoder {
   }
 
   private mutating func openObject(
-    _ path: String, _ value: JSONValue, _ reader: RecordReader
+    _ path: StaticString, _ value: JSONValue, _ reader: RecordReader
   ) throws(Rejection) -> Int {
     guard value.kind == .object else {
-      throw .invalid(path, reader.base, value, expected: "an object")
+      throw .invalid(path.description, reader.base, value, expected: "an object")
     }
     innerMembers.collect(reader.base, object: value.start, arena: &scratch)
     return innerMembers.firstRepeated()
@@ -162,18 +162,15 @@ extension EventDecoder {
 
   /// Reads an object of named fields; `read` says whether it knows the one it is given.
   private mutating func readObject(
-    _ path: String, _ value: JSONValue, _ reader: inout RecordReader,
-    read: (
-      _ key: UnsafeBufferPointer<UInt8>, _ path: String, JSONValue, inout RecordReader,
-      inout TextArena
-    ) throws(Rejection) -> Bool
+    _ object: StaticString, _ value: JSONValue, _ reader: inout RecordReader,
+    read: (FieldPath, JSONValue, inout RecordReader, inout TextArena) throws(Rejection) -> Bool
   ) throws(Rejection) {
-    let repeated = try openObject(path, value, reader)
+    let repeated = try openObject(object, value, reader)
     for index in innerMembers.indices {
       let member = innerMembers[index]
-      let inner = path + "." + member.key.string
-      if index == repeated { throw .repeated(inner, at: member.keyStart) }
-      let isKnown = try read(member.key.bytes, inner, member.value, &reader, &scratch)
+      let path = FieldPath(object: object, key: member.key)
+      if index == repeated { throw .repeated(path.string, at: member.keyStart) }
+      let isKnown = try read(path, member.value, &reader, &scratch)
       if !isKnown { reader.unknownFields += 1 }
     }
   }
@@ -198,6 +195,16 @@ extension EventDecoder {
       try reader.detail(field, value, &scratch)
     }
   }
+}
+
+/// A field inside of an object; its text is needed only where something is wrong with it.
+struct FieldPath {
+  var object: StaticString
+  var key: Identifier
+
+  var string: String { "\(object).\(key.string)" }
+
+  func isKey(_ name: StaticString) -> Bool { Text.equal(key.bytes, name) }
 }
 
 extension ContiguousArray<JSONMember> {

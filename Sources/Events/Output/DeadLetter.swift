@@ -7,11 +7,14 @@ public struct DeadLetter {
   public var rejection: Rejection
   /// The refused record as it came.
   public var payload: UnsafeRawBufferPointer
+  /// `payload` is only the beginning of a record that was too long to be held.
+  public var isTruncated: Bool
 
   public init(
     account: Identifier = .absent, time: EventTime, source: RecordSource, rejection: Rejection,
-    payload: UnsafeRawBufferPointer
+    payload: UnsafeRawBufferPointer, isTruncated: Bool = false
   ) {
+    self.isTruncated = isTruncated
     self.account = account
     self.time = time
     self.source = source
@@ -45,7 +48,7 @@ public struct DeadLetter {
       json.base64(kept)
     }
     json.member("encoding", text: isText ? "utf8" : "base64" as StaticString)
-    json.member("truncated", kept.count < payload.count)
+    json.member("truncated", isTruncated || kept.count < payload.count)
     json.endObject()
   }
 
@@ -56,8 +59,10 @@ public struct DeadLetter {
     var count = min(payload.count, max(bytesMax, 0))
     if let invalid = UTF8Text.firstInvalid(base, in: 0..<count) {
       // The one thing that may be wrong with a text cut short is its last character.
-      let isCut = count < payload.count && UTF8Text.sequenceLength(
-        base, at: invalid, end: payload.count) > count - invalid
+      let isCut =
+        count < payload.count
+        && UTF8Text.sequenceLength(
+          base, at: invalid, end: payload.count) > count - invalid
       if !isCut { return (UnsafeRawBufferPointer(start: start, count: count), false) }
       count = invalid
     }

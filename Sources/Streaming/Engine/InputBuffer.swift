@@ -7,16 +7,32 @@ import Events
 /// untrusted source) is decided here, in the input's own order, so that it does not depend on
 /// how inputs are merged.
 final class InputBuffer {
-  /// The record that stands next.
-  struct Head {
-    /// Event time; nil for a rejected record, which takes the time of whatever goes before it.
-    var time: Int64?
+  /// A record that is decoded and waits to be taken.
+  struct Slot: BitwiseCopyable {
+    /// Event time; Int64.min for a rejected record, which takes the time of whatever goes before.
+    var time: Int64
     var offset: Int64
+    /// Offset after it. A chunk's last record may be followed by a gap.
     var nextOffset: Int64
+    /// Its event's index in the batch, or -1 - its rejection's index.
+    var outcome: Int32
+    var value: UnsafeRawBufferPointer
+  }
+
+  /// Behind a pointer: mutable properties of a class cost an exclusivity check at each use.
+  struct Window: ~Copyable {
+    var cursor = 0
+    var end = 0
+    /// Window's first record within the chunk.
+    var start = 0
+    /// Newest event time up to the end of the window.
+    var newestDecoded = Int64.min
+    var decoder = EventDecoder()
   }
 
   static let windowSize = 256
   static let chunkRecords = 4096
+  static let rejectedTime = Int64.min
 
   let index: Int
   let description: LogInput
@@ -24,42 +40,42 @@ final class InputBuffer {
   let source: Int?
   /// `{"topic":…,"partition":…,"offset":` as it stands in outputs.
   let sourcePrefix: UnsafeMutableBufferPointer<UInt8>
+  let batch: EventBatch
   private let log: any PartitionLog
   private let limits: Topology.Time
   private let chunk = RecordChunk()
-  let batch: EventBatch
-  private var decoder = EventDecoder()
-  /// Per record of the window: its event's index, or -1 - its rejection's index.
-  private let outcomes: UnsafeMutablePointer<Int32>
-  private var rejections: [(rejection: Rejection, account: Identifier)] = []
-  /// Window within the chunk, and the record that stands next.
-  private var windowStart = 0
-  private var windowEnd = 0
-  private var cursor = 0
-  /// Newest event time up to the end of the window.
-  private var newestDecoded: Int64
+  private let slots: UnsafeMutablePointer<Slot>
+  private let window: UnsafeMutablePointer<Window>
+  private var rejections: [(rejection: Rejection, account: Identifier, isTruncated: Bool)] = []
   /// When the chunk arrived, in monotonic ms.
   private(set) var arrivedAt: Int64 = 0
   /// The last fetch found the input's end.
   private(set) var isAtEnd = false
-  /// Fields that no event type of their record knows, so far.
-  private(set) var unknownFields: Int64 = 0
+  /// Shown each window before its first record is taken.
+  private let prefetch: (EventBatch) -> Void
 
-  init(index: Int, log: any PartitionLog, topology: Topology) {
+  init(
+    index: Int, log: any PartitionLog, topology: Topology,
+    prefetch: @escaping (EventBatch) -> Void
+  ) {
     self.index = index
     self.log = log
+    self.prefetch = prefetch
     limits = topology.time
     let description = log.inputs[index]
     self.description = description
     source = topology.sources.firstIndex { $0.name == description.source }
     batch = EventBatch(capacity: InputBuffer.windowSize)
-    outcomes = .allocate(capacity: InputBuffer.windowSize)
-    newestDecoded = Int64.min
+    slots = .allocate(capacity: InputBuffer.windowSize)
+    window = .allocate(capacity: 1)
+    window.initialize(to: Window())
     sourcePrefix = InputBuffer.prefix(of: description)
   }
 
   deinit {
-    outcomes.deallocate()
+    slots.deallocate()
+    window.deinitialize(count: 1)
+    window.deallocate()
     sourcePrefix.deallocate()
   }
 
@@ -77,88 +93,137 @@ final class InputBuffer {
   func seek(to offset: Int64, newest: Int64) throws(LogError) {
     try log.seek(index, to: offset)
     chunk.removeAll()
-    windowStart = 0
-    windowEnd = 0
-    cursor = 0
-    newestDecoded = newest
+    window.pointee.cursor = 0
+    window.pointee.start = 0
+    window.pointee.end = 0
+    window.pointee.newestDecoded = newest
     isAtEnd = false
   }
 
-  var hasHead: Bool { cursor < windowEnd }
+  /// Records of the window that are not taken yet.
+  @inline(__always)
+  var waiting: Int { window.pointee.end &- window.pointee.cursor }
+
+  var hasHead: Bool { waiting > 0 }
+
+  /// The record that stands next; only while `hasHead`.
+  @inline(__always)
+  var head: UnsafeMutablePointer<Slot> { slots + window.pointee.cursor }
+
+  /// The record that stands next is the first of a fetch.
+  var standsAtChunkStart: Bool { window.pointee.start == 0 && window.pointee.cursor == 0 }
+
+  /// The event that stands next; nil when the record was rejected.
+  @inline(__always)
+  var event: UnsafeMutablePointer<Event>? {
+    let outcome = head.pointee.outcome
+    return outcome >= 0 ? batch[Int(outcome)] : nil
+  }
+
+  /// Why the record that stands next was rejected, its account where that could be read, and
+  /// whether the log has kept only its beginning.
+  var rejection: (rejection: Rejection, account: Identifier, isTruncated: Bool) {
+    let outcome = head.pointee.outcome
+    precondition(outcome < 0, "only a rejected record has a rejection")
+    return rejections[Int(-1 - outcome)]
+  }
+
+  /// Moves on to the next record.
+  @inline(__always)
+  func take() { window.pointee.cursor &+= 1 }
 
   /// Makes sure that a record stands next, if the log has one.
   @inline(__always)
   func fill(now: Int64) throws(LogError) -> FetchStatus {
-    if cursor < windowEnd { return .records }
+    if waiting > 0 { return .records }
     return try refill(now: now)
   }
 
   @inline(never)
   private func refill(now: Int64) throws(LogError) -> FetchStatus {
-    if windowEnd == chunk.records.count {
-      windowStart = 0
-      windowEnd = 0
-      cursor = 0
+    window.pointee.start += window.pointee.end
+    if window.pointee.start >= chunk.records.count {
+      window.pointee.start = 0
+      window.pointee.end = 0
+      window.pointee.cursor = 0
       let status = try log.fetch(index, into: chunk, maxRecords: InputBuffer.chunkRecords)
       isAtEnd = status == .end
       guard status == .records, !chunk.records.isEmpty else { return status }
       arrivedAt = now
     }
     decodeWindow()
+    prefetch(batch)
     return .records
   }
 
   private func decodeWindow() {
-    windowStart = windowEnd
-    windowEnd = min(windowStart + InputBuffer.windowSize, chunk.records.count)
-    cursor = windowStart
+    let start = window.pointee.start
+    let count = min(InputBuffer.windowSize, chunk.records.count - start)
     batch.removeAll()
     rejections.removeAll(keepingCapacity: true)
-    for i in windowStart..<windowEnd { decode(i) }
-  }
-
-  private func decode(_ i: Int) {
-    let record = chunk.records[i]
-    let rejection = decoder.decode(record.value, into: batch)
-    if rejection == nil {
-      let event = batch[batch.count - 1]
-      if let refusal = refuse(event, record) {
-        reject(refusal, of: event.pointee.account, at: i)
-      } else {
-        if event.pointee.time.milliseconds > newestDecoded {
-          newestDecoded = event.pointee.time.milliseconds
-        }
-        outcomes[i - windowStart] = Int32(truncatingIfNeeded: batch.count - 1)
+    chunk.records.withUnsafeBufferPointer { records in
+      for i in 0..<count {
+        let record = records[start &+ i]
+        let isLast = start &+ i &+ 1 == records.count
+        slots[i] = Slot(
+          time: InputBuffer.rejectedTime, offset: record.offset,
+          nextOffset: isLast ? chunk.nextOffset : record.offset &+ 1, outcome: 0,
+          value: record.value)
+        decode(record, into: slots + i)
       }
-    } else if let rejection {
-      reject(rejection, of: .absent, at: i)
     }
+    window.pointee.cursor = 0
+    window.pointee.end = count
   }
 
-  private func reject(_ rejection: Rejection, of account: Identifier, at i: Int) {
-    outcomes[i - windowStart] = -1 - Int32(rejections.count)
-    rejections.append((rejection, account))
+  @inline(__always)
+  private func decode(_ record: LogRecord, into slot: UnsafeMutablePointer<Slot>) {
+    if let rejection = window.pointee.decoder.decode(record.value, into: batch) {
+      return reject(rejection, of: .absent, slot)
+    }
+    let index = batch.count &- 1
+    let event = batch[index]
+    let time = event.pointee.time.milliseconds
+    if let refusal = refuse(event, record) {
+      return reject(refusal, of: event.pointee.account, slot)
+    }
+    if time > window.pointee.newestDecoded { window.pointee.newestDecoded = time }
+    slot.pointee.time = time
+    slot.pointee.outcome = Int32(truncatingIfNeeded: index)
+  }
+
+  @inline(never)
+  private func reject(
+    _ rejection: Rejection, of account: Identifier, _ slot: UnsafeMutablePointer<Slot>
+  ) {
+    slot.pointee.outcome = -1 - Int32(rejections.count)
+    let isTruncated = chunk.truncated.contains { $0.offset == slot.pointee.offset }
+    rejections.append((rejection, account, isTruncated))
   }
 
   /// One bad date must not move time, and what everyone learned comes only from who is trusted.
   @inline(__always)
   private func refuse(_ event: UnsafeMutablePointer<Event>, _ record: LogRecord) -> Rejection? {
     let time = event.pointee.time.milliseconds
+    let newest = window.pointee.newestDecoded
     if record.appendTime != LogRecord.noAppendTime {
       if time &- limits.maxAhead.milliseconds > record.appendTime {
-        return tooFarAhead(time, of: "its record was appended", at: record.appendTime, limits.maxAhead)
+        return tooFarAhead(
+          time, of: "its record was appended", at: record.appendTime, limits.maxAhead)
       }
-    } else if newestDecoded != Int64.min, time &- limits.maxGap.milliseconds > newestDecoded {
-      return tooFarAhead(time, of: "the newest event before it", at: newestDecoded, limits.maxGap)
+    } else if newest != Int64.min, time &- limits.maxGap.milliseconds > newest {
+      return tooFarAhead(time, of: "the newest event before it", at: newest, limits.maxGap)
     }
-    if event.pointee.type == .prior, !description.trusted {
-      return Rejection(
-        reason: .invalidField, field: "type",
-        detail: "prior events are accepted only from a source marked `trusted: true`; "
-          + "source \(description.source) is not",
-        byteOffset: 0)
-    }
-    return nil
+    return event.pointee.type == .prior && !description.trusted ? untrustedPrior() : nil
+  }
+
+  @inline(never)
+  private func untrustedPrior() -> Rejection {
+    Rejection(
+      reason: .invalidField, field: "type",
+      detail: "prior events are accepted only from a source marked `trusted: true`; "
+        + "source \(description.source) is not",
+      byteOffset: 0)
   }
 
   @inline(never)
@@ -171,41 +236,4 @@ final class InputBuffer {
         + "\(what) (\(base))",
       byteOffset: 0)
   }
-
-  /// The record that stands next; only after `fill` gave `.records`.
-  var head: Head {
-    let outcome = outcomes[cursor - windowStart]
-    return Head(
-      time: outcome >= 0 ? batch[Int(outcome)].pointee.time.milliseconds : nil,
-      offset: chunk.records[cursor].offset,
-      nextOffset: nextOffset)
-  }
-
-  /// Offset after the record that stands next. A chunk's last record may be followed by a gap.
-  private var nextOffset: Int64 {
-    cursor + 1 < chunk.records.count ? chunk.records[cursor].offset + 1 : chunk.nextOffset
-  }
-
-  /// The event that stands next; nil when the record was rejected.
-  @inline(__always)
-  var event: UnsafeMutablePointer<Event>? {
-    let outcome = outcomes[cursor &- windowStart]
-    return outcome >= 0 ? batch[Int(outcome)] : nil
-  }
-
-  /// Why the record that stands next was rejected, and its account where that could be read.
-  var rejection: (rejection: Rejection, account: Identifier) {
-    let outcome = outcomes[cursor - windowStart]
-    precondition(outcome < 0, "only a rejected record has a rejection")
-    return rejections[Int(-1 - outcome)]
-  }
-
-  var record: LogRecord { chunk.records[cursor] }
-
-  /// The record that stands next is the first of a fetch.
-  var standsAtChunkStart: Bool { cursor == 0 }
-
-  /// Moves on to the next record.
-  @inline(__always)
-  func take() { cursor &+= 1 }
 }

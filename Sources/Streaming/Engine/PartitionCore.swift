@@ -54,6 +54,19 @@ package final class PartitionCore {
 
   package var tick: Int64 { state[0].tick }
 
+  /// Events at or after it have to wait for a clock entry.
+  @inline(__always)
+  var nextTickTime: Int64 {
+    let tick = state[0].tick
+    return tick < 0 ? Int64.min : (tick &+ 1) &* tickLength
+  }
+
+  @inline(__always)
+  var newestTime: Int64 { state[0].newestTime }
+
+  /// Lets operators look at a window of events before the first of them is walked.
+  func prefetch(_ batch: EventBatch) { graph.prefetch(batch) }
+
   /// The tick at or before a moment.
   @inline(__always)
   package func tick(of time: Int64) -> Int64 { time / tickLength }
@@ -75,11 +88,11 @@ package final class PartitionCore {
     // A heartbeat has moved time; nobody else wants to see it.
     guard event.pointee.type != .heartbeat else { return }
     directory.intern(event)
-    let record = input.record
+    let slot = input.head
     let target = graph.target.state
     target.pointee.source = RecordSource(
-      prefix: UnsafeBufferPointer(input.sourcePrefix), number: record.offset)
-    target.pointee.record = record.value
+      prefix: UnsafeBufferPointer(input.sourcePrefix), number: slot.pointee.offset)
+    target.pointee.record = slot.pointee.value
     target.pointee.time = event.pointee.time
     graph.walk(
       event, source: input.source,
@@ -89,14 +102,15 @@ package final class PartitionCore {
   }
 
   /// A refused record of the sequence: it goes whole to `dead_letters`.
-  func reject(_ rejection: Rejection, of account: Identifier, from input: InputBuffer) {
+  func reject(from input: InputBuffer) {
+    let (rejection, account, isTruncated) = input.rejection
     let engine = state.update(0)
     engine.pointee.records &+= 1
     engine.pointee.rejected &+= 1
     let target = graph.target
     target.counts[Int(deadLetterSink)] &+= 1
     guard target.state.pointee.enabled else { return }
-    let record = input.record
+    let slot = input.head
     // A record without a readable time takes the sequence's.
     let time = EventTime(milliseconds: max(engine.pointee.newestTime, 0))
     target.state.pointee.outputs.append(sink: deadLetterSink, time: time) { json in
@@ -104,8 +118,8 @@ package final class PartitionCore {
       DeadLetter(
         account: account, time: time,
         source: RecordSource(
-          prefix: UnsafeBufferPointer(input.sourcePrefix), number: record.offset),
-        rejection: rejection, payload: record.value
+          prefix: UnsafeBufferPointer(input.sourcePrefix), number: slot.pointee.offset),
+        rejection: rejection, payload: slot.pointee.value, isTruncated: isTruncated
       ).write(to: &json, payloadBytesMax: PartitionCore.deadLetterPayloadBytesMax)
       return account.bytes.count
     }
@@ -118,7 +132,7 @@ package final class PartitionCore {
     precondition(tick > engine.pointee.tick, "time never moves backwards")
     while let stop = wheel.advance(to: tick) {
       wheel.take(atTick: stop, into: &dueTimers)
-      if mutant == .timerOrder { dueTimers.shuffle() }
+      if mutant == .timerOrder { dueTimers.reverse() }
       if mutant == .skippedTick, stop < tick { continue }
       engine.pointee.tick = stop
       fire(atTick: stop)

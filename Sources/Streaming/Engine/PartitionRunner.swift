@@ -47,6 +47,8 @@ public struct RunnerOptions: Sendable {
   public var until: EventTime?
   /// A replay takes this many ms of event time per ms.
   public var speed: Double?
+  /// Live, with every input at its end, time goes on by itself. Off where heartbeats move it.
+  public var idleClock = true
   public var notify: @Sendable (Notice) -> Void
   /// Tests only: a law that is broken on purpose.
   package var mutant: Mutant?
@@ -290,7 +292,8 @@ package final class PartitionRunner {
     if let speed = options.speed { sequencer.pace(speed, startedAt: startedAt, now: now) }
     var progress = try sequencer.step(limit: PartitionRunner.stepRecords, now: now)
     if options.mode == .live, progress == .end {
-      progress = sequencer.advanceIdleClock(now: now) ? .advanced : .waiting
+      progress =
+        options.idleClock && sequencer.advanceIdleClock(now: now) ? .advanced : .waiting
     }
     try commitIfDue(now: now, isIdle: progress != .advanced)
     return progress

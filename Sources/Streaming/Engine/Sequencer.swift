@@ -35,7 +35,9 @@ package final class Sequencer {
     until = options.until?.milliseconds ?? Int64.max
     mergeWait = core.topology.topology.time.mergeWait.milliseconds
     inputs = log.inputs.indices.map {
-      InputBuffer(index: $0, log: log, topology: core.topology.topology)
+      InputBuffer(index: $0, log: log, topology: core.topology.topology) { batch in
+        core.prefetch(batch)
+      }
     }
   }
 
@@ -78,10 +80,7 @@ package final class Sequencer {
 
   /// Whether the record that stands next may be taken: false ends or delays its input.
   @inline(__always)
-  private func mayTake(_ time: Int64?) -> Bool {
-    guard let time else { return true }
-    return time < until && time <= paceLimit
-  }
+  private func mayTake(_ time: Int64) -> Bool { time < until && time <= paceLimit }
 
   /// Takes up to `limit` records.
   package func step(limit: Int, now: Int64) throws(LogError) -> Progress {
@@ -110,12 +109,14 @@ package final class Sequencer {
         if taken > 0 { return .advanced }
         return status == .end ? .end : .waiting
       }
-      guard mayTake(input.head.time) else {
-        if taken > 0 { return .advanced }
-        return isPastEnd(input) ? .end : .waiting
+      for _ in 0..<min(input.waiting, limit - taken) {
+        guard mayTake(input.head.pointee.time) else {
+          if taken > 0 { return .advanced }
+          return isPastEnd(input) ? .end : .waiting
+        }
+        take(input, now: now)
+        taken += 1
       }
-      take(input, now: now)
-      taken += 1
     }
     return .advanced
   }
@@ -135,7 +136,7 @@ package final class Sequencer {
       case .records:
         isAtEnd = false
         // A rejected record has no time of its own: it goes as soon as it stands next.
-        let time = input.head.time ?? Int64.min
+        let time = input.head.pointee.time
         if isLive, input.description.urgent { return .input(input.index) }
         if best < 0 || time < bestTime {
           best = input.index
@@ -159,8 +160,7 @@ package final class Sequencer {
 
   /// The record that stands next lies at or after `until`.
   private func isPastEnd(_ input: InputBuffer) -> Bool {
-    guard let time = input.head.time else { return false }
-    return time >= until
+    input.head.pointee.time >= until
   }
 
   private var someInputEnded: Bool {
@@ -170,34 +170,41 @@ package final class Sequencer {
   /// Takes the record that stands next in `input`, after moving time to it.
   @inline(__always)
   private func take(_ input: InputBuffer, now: Int64) {
-    let head = input.head
-    if mutant == .wallClock, core.tick >= 0, now > core.tick { moveClock(toTick: core.tick + now % 3 + 1) }
+    let time = input.head.pointee.time
     if mutant == .batchBoundaryClock, input.standsAtChunkStart, core.tick >= 0 {
       moveClock(toTick: core.tick + 1)
     }
-    if let time = head.time {
-      let tick = core.tick(of: time)
-      if tick > core.tick { moveClock(toTick: tick) }
-      if time > core.state[0].newestTime { newestTakenAt = now }
+    if time != InputBuffer.rejectedTime {
+      if time >= core.nextTickTime { moveClock(to: time, now: now) }
+      if time > core.newestTime { newestTakenAt = now }
     }
-    takeRecord(input, head)
+    takeRecord(input)
+  }
+
+  @inline(never)
+  private func moveClock(to time: Int64, now: Int64) {
+    let tick = core.tick(of: time)
+    if mutant == .wallClock, core.tick >= 0 {
+      journal.clock(tick: tick)
+      core.advance(toTick: tick + now % 2)
+    } else {
+      moveClock(toTick: tick)
+    }
   }
 
   @inline(__always)
-  private func takeRecord(_ input: InputBuffer, _ head: InputBuffer.Head) {
-    if mutant != .rejectedNotCounted || input.event != nil {
-      journal.took(input: input.index, nextOffset: head.nextOffset)
+  private func takeRecord(_ input: InputBuffer) {
+    let slot = input.head
+    if mutant != .rejectedNotCounted || slot.pointee.outcome >= 0 {
+      journal.took(input: input.index, nextOffset: slot.pointee.nextOffset)
     }
     let state = core.inputStates.update(Int32(truncatingIfNeeded: input.index))
-    state.pointee.nextOffset = head.nextOffset
+    state.pointee.nextOffset = slot.pointee.nextOffset
     if let event = input.event {
-      if event.pointee.time.milliseconds > state.pointee.newestTime {
-        state.pointee.newestTime = event.pointee.time.milliseconds
-      }
+      if slot.pointee.time > state.pointee.newestTime { state.pointee.newestTime = slot.pointee.time }
       core.process(event, from: input)
     } else {
-      let (rejection, account) = input.rejection
-      core.reject(rejection, of: account, from: input)
+      core.reject(from: input)
     }
     input.take()
   }
@@ -256,7 +263,7 @@ package final class Sequencer {
     var taken = 0
     while core.inputStates[Int32(input.index)].nextOffset < nextOffset {
       guard taken < limit, try input.fill(now: now) == .records else { return false }
-      takeRecord(input, input.head)
+      takeRecord(input)
       taken += 1
     }
     guard core.inputStates[Int32(input.index)].nextOffset == nextOffset else {

@@ -192,7 +192,9 @@ extension Region {
   /// Replaces the rows by `rows` zeroed ones; false when there is no memory for them.
   mutating func makeRoom(forRestored rows: Int) -> Bool {
     let bytes = max(rows, 1).multipliedReportingOverflow(by: stride)
-    guard !bytes.overflow, let memory = Region.tryAllocate(bytes.partialValue) else { return false }
+    guard !bytes.overflow,
+      let memory = StateMemory(trying: bytes.partialValue)
+    else { return false }
     replaceMemory(memory, capacity: max(rows, 1))
     count = rows
     return true

@@ -129,6 +129,10 @@ package final class Graph {
     return false
   }
 
+  func prefetch(_ batch: EventBatch) {
+    for node in nodes { node.prefetch(batch) }
+  }
+
   func digest() -> StateDigest {
     var digest = StateDigest()
     for (name, node) in zip(operatorNames, nodes) {

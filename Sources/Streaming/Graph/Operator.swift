@@ -28,6 +28,11 @@ public protocol Operator: SendableMetatype {
   /// topological order.
   mutating func finish(_ entry: borrowing Entry)
 
+  /// A window of the partition's events, before the first of them is processed: touch the rows
+  /// that they will need, so that memory is fetched side by side instead of one row after the
+  /// other. Must not change state.
+  func prefetch(_ batch: EventBatch)
+
   /// Adds the canonical form of its state: per account, independent of row numbers, arrival order
   /// of accounts, table layout and partition.
   func digest(into digest: inout StateDigest)
@@ -39,6 +44,7 @@ public protocol Operator: SendableMetatype {
 extension Operator {
   public mutating func timers(_ due: UnsafeBufferPointer<Timer>, _ entry: borrowing Entry) {}
   public mutating func finish(_ entry: borrowing Entry) {}
+  public func prefetch(_ batch: EventBatch) {}
   public func deallocate() {}
 }
 

@@ -74,6 +74,15 @@ public struct FingerprintTable {
     }
   }
 
+  /// Loads the slot where a search for the fingerprint begins; returns what stands there.
+  @inlinable @inline(__always)
+  public func touch(_ fingerprint: UInt64) -> UInt64 {
+    let region = shards[Int(fingerprint >> UInt64(64 - FingerprintTable.shardBits))]
+    return FingerprintTable.slots(region)[
+      Int(truncatingIfNeeded: fingerprint) & (region.pointee.count &- 1)
+    ].fingerprint
+  }
+
   /// Keeps `time` for a fingerprint, new or not. Amortised O(1).
   ///
   /// - Precondition: `fingerprint != 0`.
@@ -97,8 +106,8 @@ public struct FingerprintTable {
     let old = FingerprintTable.slots(region)
     let oldCount = region.pointee.count
     let newCount = oldCount * 2
-    let memory = Region.allocate(newCount * MemoryLayout<Slot>.stride)
-    let slots = memory.assumingMemoryBound(to: Slot.self)
+    let memory = StateMemory(byteCount: newCount * MemoryLayout<Slot>.stride)
+    let slots = memory.base.assumingMemoryBound(to: Slot.self)
     for k in 0..<oldCount where old[k].fingerprint != 0 {
       var i = Int(truncatingIfNeeded: old[k].fingerprint) & (newCount - 1)
       while slots[i].fingerprint != 0 { i = (i + 1) & (newCount - 1) }
@@ -114,7 +123,7 @@ public struct FingerprintTable {
       var slots = FingerprintTable.smallestShard
       while slots * 3 < used[i] * 4 { slots *= 2 }
       shards[i].pointee.replaceMemory(
-        Region.allocate(slots * MemoryLayout<Slot>.stride), capacity: slots)
+        StateMemory(byteCount: slots * MemoryLayout<Slot>.stride), capacity: slots)
       shards[i].pointee.count = slots
       used[i] = 0
     }

@@ -1,11 +1,3 @@
-#if canImport(Glibc)
-  import Glibc
-#elseif canImport(Musl)
-  import Musl
-#elseif canImport(Darwin)
-  import Darwin
-#endif
-
 // State: the memory that operators keep between entries.
 //
 // Everything that must survive a crash stands in regions: flat, growable blocks of fixed-size
@@ -27,7 +19,9 @@ package struct Region {
   /// for copying it.
   package static let pageBytes = 16 * 1024
 
+  /// Where the rows stand; `memory.base`.
   @usableFromInline var base: UnsafeMutableRawPointer
+  private var memory: StateMemory
   /// Rows in use.
   @usableFromInline var count: Int
   @usableFromInline var capacity: Int
@@ -40,7 +34,8 @@ package struct Region {
     self.stride = stride
     self.capacity = max(capacity, 1)
     self.count = 0
-    base = Region.allocate(self.capacity * stride)
+    memory = StateMemory(byteCount: self.capacity * stride)
+    base = memory.base
     frozen = nil
   }
 
@@ -51,41 +46,31 @@ package struct Region {
       frozen.deallocate()
       self.frozen = nil
     }
-    free(base)
+    memory.deallocate()
   }
 
   /// Rows per page, so that no row crosses a page.
   package var rowsPerPage: Int { Region.pageBytes / stride }
 
-  /// Zeroed memory; large blocks come from the kernel lazily, so growing does not stop the stream
-  /// to clear them.
-  static func allocate(_ bytes: Int) -> UnsafeMutableRawPointer {
-    guard let memory = tryAllocate(bytes) else {
-      preconditionFailure("out of memory: \(bytes) bytes of operator state")
-    }
-    return memory
-  }
-
-  static func tryAllocate(_ bytes: Int) -> UnsafeMutableRawPointer? { calloc(max(bytes, 1), 1) }
-
   /// Room for at least `rows` rows; existing rows keep their values.
   @usableFromInline package mutating func grow(to rows: Int) {
     guard rows > capacity else { return }
     let wanted = max(rows, capacity * 2)
-    let larger = Region.allocate(wanted * stride)
-    larger.copyMemory(from: base, byteCount: count * stride)
+    let larger = StateMemory(byteCount: wanted * stride)
+    larger.base.copyMemory(from: base, byteCount: count * stride)
     replaceMemory(larger, capacity: wanted)
   }
 
   /// Exchanges the memory under the rows (growth, rehash, reset). A snapshot under way keeps the
   /// old memory, which nobody changes any more, until it has copied it.
-  package mutating func replaceMemory(_ memory: UnsafeMutableRawPointer, capacity: Int) {
+  package mutating func replaceMemory(_ replacement: StateMemory, capacity: Int) {
     if let frozen, frozen.pointee.ownedMemory == nil, frozen.pointee.pagesLeft > 0 {
-      frozen.pointee.ownedMemory = base
+      frozen.pointee.ownedMemory = memory
     } else {
-      free(base)
+      memory.deallocate()
     }
-    base = memory
+    memory = replacement
+    base = replacement.base
     self.capacity = capacity
   }
 
@@ -150,7 +135,7 @@ package struct FrozenRegion {
   var next = 0
   var pagesLeft: Int
   /// The memory of the frozen moment, once the region has moved on to other memory.
-  var ownedMemory: UnsafeMutableRawPointer?
+  var ownedMemory: StateMemory?
 
   init(
     id: Int32, isTorn: Bool, rows: Int, rowsPerPage: Int, stride: Int,
@@ -167,7 +152,7 @@ package struct FrozenRegion {
   }
 
   mutating func release() {
-    free(ownedMemory)
+    ownedMemory?.deallocate()
     ownedMemory = nil
   }
 
@@ -184,7 +169,7 @@ package struct FrozenRegion {
   }
 
   mutating func copyNext(_ pages: Int, from base: UnsafeMutableRawPointer) {
-    let source = ownedMemory ?? base
+    let source = ownedMemory?.base ?? base
     var budget = pages
     while budget > 0, next < copied.count {
       if !copied[next] {

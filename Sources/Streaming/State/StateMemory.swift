@@ -1,0 +1,76 @@
+#if canImport(Glibc)
+  import Glibc
+#elseif canImport(Musl)
+  import Musl
+#elseif canImport(Darwin)
+  import Darwin
+#endif
+
+/// A block of zeroed memory for rows.
+///
+/// Large blocks come straight from the kernel: lazily, so that growing does not stop the stream to
+/// clear them, and in huge pages where there are any, because rows are found by hash and each
+/// would otherwise cost a miss in the page tables besides the one in the caches.
+package struct StateMemory {
+  private static let hugePageBytes = 2 << 20
+
+  package let base: UnsafeMutableRawPointer
+  private let byteCount: Int
+
+  /// - Precondition: There is memory.
+  package init(byteCount: Int) {
+    guard let memory = StateMemory(trying: byteCount) else {
+      preconditionFailure("out of memory: \(byteCount) bytes of operator state")
+    }
+    self = memory
+  }
+
+  /// nil when there is no memory for it.
+  package init?(trying byteCount: Int) {
+    self.byteCount = max(byteCount, 1)
+    if self.byteCount < StateMemory.hugePageBytes {
+      guard let memory = calloc(self.byteCount, 1) else { return nil }
+      base = memory
+    } else {
+      guard let memory = StateMemory.map(self.byteCount) else { return nil }
+      base = memory
+    }
+  }
+
+  package func deallocate() {
+    if byteCount < StateMemory.hugePageBytes {
+      free(base)
+    } else {
+      munmap(base, StateMemory.mappedBytes(byteCount))
+    }
+  }
+
+  /// Whole huge pages.
+  private static func mappedBytes(_ byteCount: Int) -> Int {
+    (byteCount + hugePageBytes - 1) / hugePageBytes * hugePageBytes
+  }
+
+  private static func map(_ byteCount: Int) -> UnsafeMutableRawPointer? {
+    guard byteCount <= Int.max - 2 * hugePageBytes else { return nil }
+    let wanted = mappedBytes(byteCount)
+    #if canImport(Darwin)
+      let flags = MAP_PRIVATE | MAP_ANON
+    #else
+      let flags = MAP_PRIVATE | Int32(MAP_ANONYMOUS)
+    #endif
+    // One huge page more than needed, to begin at a multiple of its size.
+    guard
+      let raw = mmap(nil, wanted + hugePageBytes, PROT_READ | PROT_WRITE, flags, -1, 0),
+      raw != MAP_FAILED
+    else { return nil }
+    let misfit = Int(bitPattern: raw) & (hugePageBytes - 1)
+    let lead = misfit == 0 ? 0 : hugePageBytes - misfit
+    let base = raw + lead
+    if lead > 0 { munmap(raw, lead) }
+    if hugePageBytes > lead { munmap(base + wanted, hugePageBytes - lead) }
+    #if !canImport(Darwin)
+      madvise(base, wanted, MADV_HUGEPAGE)
+    #endif
+    return base
+  }
+}

@@ -1,0 +1,180 @@
+import Events
+import Testing
+
+@Suite struct JSONWriterTests {
+  private func written(_ write: (inout JSONWriter) -> Void) -> String {
+    var json = JSONWriter(capacity: 1)
+    write(&json)
+    return json.string
+  }
+
+  private func identifier(_ text: StaticString) -> Identifier {
+    Identifier(
+      hash: Hash.text(text), start: text.utf8Start, length: UInt32(text.utf8CodeUnitCount))
+  }
+
+  @Test(
+    arguments: [
+      (0, "0"), (1, "0.000001"), (-3_000_000, "-3"), (12_500_000, "12.5"), (-1, "-0.000001"),
+      (1_000_010, "1.00001"), (100_000_000_000, "100000"), (.max, "9223372036854.775807"),
+      (.min, "-9223372036854.775808"), (999_999, "0.999999"), (10_000_000, "10"),
+    ] as [(Int64, String)])
+  func moneyIsExact(_ micros: Int64, _ text: String) {
+    #expect(written { $0.money(Money(micros: micros)) } == text)
+  }
+
+  @Test func integersAreTheirDigits() {
+    let seed: UInt64 = 51
+    print("seed \(seed)")
+    var random = SplitMix64(seed: seed)
+    var values: [Int64] = [0, 9, 10, 99, 100, 999, 1_000, .max, .min, -1, -10]
+    for _ in 0..<2_000 {
+      values.append(Int64(bitPattern: random.next()) >> Int64.random(in: 0..<64, using: &random))
+    }
+    for value in values { #expect(written { $0.integer(value) } == String(value)) }
+  }
+
+  @Test func doublesReadBackTheSame() {
+    let seed: UInt64 = 52
+    print("seed \(seed)")
+    var random = SplitMix64(seed: seed)
+    var values = [
+      0.0, -0.0, 1, 0.1, 1e16, 1e-5, Double.leastNonzeroMagnitude, Double.greatestFiniteMagnitude,
+    ]
+    while values.count < 2_000 {
+      let value = Double(bitPattern: random.next())
+      if value.isFinite { values.append(value) }
+    }
+    for value in values {
+      let text = written { $0.double(value) }
+      #expect(Double(text)?.bitPattern == value.bitPattern)
+      #expect(ReferenceParser.isNumber(Array(text.utf8)), "\(text) is JSON")
+    }
+  }
+
+  @Test func textReadsBackTheSame() throws {
+    let seed: UInt64 = 53
+    print("seed \(seed)")
+    var random = SplitMix64(seed: seed)
+    for round in 0..<2_000 {
+      var text = ""
+      for _ in 0..<(round % 40) {
+        text.unicodeScalars.append(Unicode.Scalar(UInt8(random.next() % 128)))
+        if random.next() % 8 == 0 { text += "é日😀" }
+      }
+      let json = "{\"x\":" + written { $0.string(text) } + "}"
+      var parser = ReferenceParser(bytes: Array(json.utf8))
+      guard case .object(let members) = try parser.record().value else {
+        Issue.record("\(json) is an object")
+        return
+      }
+      #expect(members[0].node.value == .string(Array(text.utf8)))
+    }
+  }
+
+  @Test func escapesOnlyWhatItMust() {
+    #expect(
+      written { $0.string("a\"b\\c/d\n\r\t\u{8}\u{1f}\u{7f}é" as StaticString) }
+        == #""a\"b\\c/d\n\r\t\u0008\u001f"# + "\u{7f}é\"")
+  }
+
+  @Test(arguments: [
+    ("", ""), ("f", "Zg=="), ("fo", "Zm8="), ("foo", "Zm9v"), ("foob", "Zm9vYg=="),
+    ("fooba", "Zm9vYmE="), ("foobar", "Zm9vYmFy"),
+  ])
+  func base64IsRFC4648s(_ text: String, _ encoded: String) {
+    let found = Array(text.utf8).withUnsafeBytes { bytes in written { $0.base64(bytes) } }
+    #expect(found == "\"\(encoded)\"")
+  }
+
+  @Test func base64HasAllItsDigits() {
+    let bytes: [UInt8] = [0x00, 0x10, 0x83, 0xFB, 0xEF, 0xBE, 0xFF, 0xFF, 0xFF]
+    let found = bytes.withUnsafeBytes { bytes in written { $0.base64(bytes) } }
+    #expect(found == "\"ABCD++++////\"")
+  }
+
+  @Test func placesCommas() {
+    let text = written { json in
+      json.beginObject()
+      json.key("a")
+      json.beginArray()
+      json.integer(1)
+      json.beginObject()
+      json.endObject()
+      json.null()
+      json.beginArray()
+      json.endArray()
+      json.bool(true)
+      json.endArray()
+      json.member("b", false)
+      json.member("c", text: "x")
+      json.member("d", 0.5)
+      json.key("e")
+      json.raw("[1]")
+      json.endObject()
+      json.newline()
+      json.beginObject()
+      json.endObject()
+    }
+    #expect(text == #"{"a":[1,{},null,[],true],"b":false,"c":"x","d":0.5,"e":[1]}"# + "\n{}")
+  }
+
+  @Test func tally() {
+    let record = Tally(
+      account: identifier("acme"), campaign: identifier("c-1"), ad: identifier("a\"1"),
+      time: EventTime(milliseconds: 60_000), source: .topic("events", partition: 3, offset: 99),
+      impressions: 10, clicks: 2, spend: Money(micros: 1_250_000), auctions: 7, wins: 3)
+    #expect(
+      written { record.write(to: &$0) }
+        == #"{"account":"acme","campaign":"c-1","ad":"a\"1","time":60000,"#
+        + #""source":{"topic":"events","partition":3,"offset":99},"impressions":10,"clicks":2,"#
+        + #""spend":1.25,"auctions":7,"wins":3}"#)
+  }
+
+  private func deadLetter(_ payload: [UInt8], account: Identifier = .absent, max: Int = .max)
+    -> String
+  {
+    payload.withUnsafeBytes { bytes in
+      let record = DeadLetter(
+        account: account, time: EventTime(milliseconds: 5), source: .file("in.jsonl", line: 7),
+        rejection: Rejection(
+          reason: .invalidField, field: "price", detail: "expected \"x\"", byteOffset: 3),
+        payload: bytes)
+      return written { record.write(to: &$0, payloadBytesMax: max) }
+    }
+  }
+
+  @Test func deadLetterHoldsTheWholeRecord() {
+    #expect(
+      deadLetter(Array(#"{"price":"é"}"#.utf8), account: identifier("acme"))
+        == #"{"account":"acme","time":5,"source":{"file":"in.jsonl","partition":0,"line":7},"#
+        + #""reason":"invalid_field","field":"price","detail":"expected \"x\"","#
+        + #""payload":"{\"price\":\"é\"}","encoding":"utf8","truncated":false}"#)
+  }
+
+  @Test func deadLetterOfBytesThatAreNoText() {
+    #expect(
+      deadLetter([0xFF, 0x00]).hasSuffix(
+        #""payload":"/wA=","encoding":"base64","truncated":false}"#))
+    #expect(deadLetter([]).hasSuffix(#""payload":"","encoding":"utf8","truncated":false}"#))
+  }
+
+  @Test func deadLetterIsCutBetweenCharacters() {
+    let text = Array("abé😀z".utf8)
+    #expect(
+      deadLetter(text, max: 2).contains(#""payload":"ab","encoding":"utf8","truncated":true"#))
+    #expect(
+      deadLetter(text, max: 3).contains(#""payload":"ab","encoding":"utf8","truncated":true"#))
+    #expect(deadLetter(text, max: 4).contains(#""payload":"abé","encoding":"utf8""#))
+    #expect(deadLetter(text, max: 7).contains(#""payload":"abé","encoding":"utf8""#))
+    #expect(deadLetter(text, max: 8).contains(#""payload":"abé😀","encoding":"utf8""#))
+    #expect(
+      deadLetter(text, max: 9).contains(#""payload":"abé😀z","encoding":"utf8","truncated":false"#))
+    #expect(deadLetter([0x61, 0xC3], max: 2).contains(#""payload":"YcM=","encoding":"base64""#))
+  }
+
+  @Test func clockAsSource() {
+    #expect(
+      written { RecordSource.clock(EventTime(milliseconds: 8)).write(to: &$0) } == #"{"clock":8}"#)
+  }
+}
