@@ -38,7 +38,8 @@ struct Bidmill: ParsableCommand {
       """,
     version: version,
     subcommands: [
-      Describe.self, Validate.self, Replay.self, Generate.self,
+      Demo.self, Run.self, Replay.self, Describe.self, Validate.self, Inspect.self, Log.self,
+      Generate.self,
     ])
 
   static func main() {
