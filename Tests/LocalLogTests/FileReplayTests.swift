@@ -114,7 +114,8 @@ struct FileReplayTests {
     }
   }
 
-  @Test("Partitions see their lines in order, with the file's numbers", arguments: [31, 32] as [UInt64])
+  @Test(
+    "Partitions see their lines in order, with the file's numbers", arguments: [31, 32] as [UInt64])
   func partitioned(seed: UInt64) async throws {
     print("seed \(seed)")
     var random = SplitMix64(seed: seed)

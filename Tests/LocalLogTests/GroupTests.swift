@@ -1,11 +1,12 @@
+import LocalLog
+import Streaming
+import Testing
+
 #if canImport(Glibc)
   import Glibc
 #elseif canImport(Darwin)
   import Darwin
 #endif
-import LocalLog
-import Streaming
-import Testing
 
 @Suite("Commits of a group")
 struct GroupTests {
@@ -111,6 +112,29 @@ struct GroupTests {
       seen += text(try reader.all(maxRecords: 2))
       #expect(seen == Self.bids(number))
     }
+  }
+
+  @Test("What a reader read ahead of the commits does not outlive their cutting")
+  func staleReadAhead() throws {
+    let scratch = Scratch()
+    let store = try store(scratch.path + "/log", LocalLogOptions(fsync: .never))
+    let path = store.root + "/topics/bids/0/00000000000000000000.log"
+    do {
+      let log = try open(store)
+      for number in 1...3 as ClosedRange<Int64> { try log.commit(Self.transaction(number)) }
+      log.close()
+    }
+    // Part of a transaction that is never committed stands behind them while the reader looks.
+    Scratch.write(path, Scratch.read(path) + [UInt8](repeating: 0x42, count: 300))
+    let reader = try store.reader("bids", partition: 0)
+    let chunk = RecordChunk()
+    var seen: [String] = []
+    #expect(try reader.fetch(into: chunk, maxRecords: 1) == .records)
+    seen += text(chunk.records.map(Entry.init))
+    let log = try open(store)
+    for number in 4...7 as ClosedRange<Int64> { try log.commit(Self.transaction(number)) }
+    seen += text(try reader.all(maxRecords: 2))
+    #expect(seen == Self.bids(7))
   }
 
   @Test("A crash at any point of any write leaves exactly what was committed")
@@ -327,7 +351,8 @@ struct GroupTests {
       #expect(text(try store.reader("bids", partition: 0).all()) == Self.bids(6))
       try log.commit(
         Transaction(7, next: [5, 14], outputs: [(0, "seven"), (1, "tally"), (0, "again")]))
-      #expect(text(try store.reader("alerts", partition: 0).all()) == Self.alerts(6) + ["seven", "again"])
+      #expect(
+        text(try store.reader("alerts", partition: 0).all()) == Self.alerts(6) + ["seven", "again"])
       #expect(text(try store.reader("tallies", partition: 0).all()) == ["tally"])
       log.close()
     }

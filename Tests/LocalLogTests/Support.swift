@@ -1,12 +1,13 @@
+import Events
+import LocalLog
+import Streaming
+import Testing
+
 #if canImport(Glibc)
   import Glibc
 #elseif canImport(Darwin)
   import Darwin
 #endif
-import Events
-import LocalLog
-import Streaming
-import Testing
 
 // What the tests of this target share: scratch directories, seeded records, damage to files.
 
@@ -213,7 +214,9 @@ extension Transaction {
   }
 }
 
-func text(_ entries: [Entry]) -> [String] { entries.map { String(decoding: $0.value, as: UTF8.self) } }
+func text(_ entries: [Entry]) -> [String] {
+  entries.map { String(decoding: $0.value, as: UTF8.self) }
+}
 
 /// Runs blocking work on a thread of its own, never on Swift's cooperative pool.
 enum OwnThread {

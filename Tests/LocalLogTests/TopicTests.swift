@@ -1,11 +1,12 @@
+import LocalLog
+import Streaming
+import Testing
+
 #if canImport(Glibc)
   import Glibc
 #elseif canImport(Darwin)
   import Darwin
 #endif
-import LocalLog
-import Streaming
-import Testing
 
 @Suite("Topics of plain appends")
 struct TopicTests {
@@ -226,7 +227,8 @@ struct TopicTests {
     let written = (0..<3000).map { index in
       // Not compressible, so that segments need several index entries.
       Entry(
-        offset: Int64(index), key: [], value: (0..<800).map { _ in UInt8.random(in: 0...255, using: &random) },
+        offset: Int64(index), key: [],
+        value: (0..<800).map { _ in UInt8.random(in: 0...255, using: &random) },
         time: Int64(index))
     }
     let store = try LocalLogStore.filled(

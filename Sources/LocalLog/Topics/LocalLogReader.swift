@@ -126,6 +126,9 @@ public final class LocalLogReader: @unchecked Sendable {
   private func isVisible() throws(LogError) -> Bool {
     guard let tail else { return true }
     if nextOffset < tail.end.offset { return true }
+    // What stands after the committed end may yet be cut and written anew, so nothing that was
+    // read of it before this look counts.
+    cursor?.forget()
     try tail.refresh()
     return nextOffset < tail.end.offset
   }
