@@ -1,3 +1,7 @@
+import Events
+public import Streaming
+import Synchronization
+
 #if canImport(Glibc)
   import Glibc
 #elseif canImport(Musl)
@@ -5,9 +9,6 @@
 #elseif canImport(Darwin)
   import Darwin
 #endif
-import Events
-public import Streaming
-import Synchronization
 
 extension LocalLogStore {
   /// Opens a partition of a group: its inputs for reading, its outputs for commits.
@@ -281,9 +282,13 @@ private final class GroupWriter {
     precondition(
       transaction.number == last + 1,
       "transactions are committed in order, without gaps: \(transaction.number) after \(last)")
+    let isSyncDue = commits.isSyncDue
     do throws(LogError) {
       if needsCut { try cutBack() }
       try append(transaction)
+      if isSyncDue {
+        for writer in writers { try writer.sync(force: true) }
+      }
     } catch {
       needsCut = true
       try? cutBack()
@@ -298,7 +303,7 @@ private final class GroupWriter {
       next.nextOffsets[place] = offset
     }
     for (place, writer) in zip(outputPlaces, writers) { next.ends[place] = writer.end }
-    switch commits.append(next, journal: transaction.journal) {
+    switch commits.append(next, journal: transaction.journal, syncing: isSyncDue) {
     case .committed: return
     case .refused(let error):
       needsCut = true
@@ -321,7 +326,6 @@ private final class GroupWriter {
     let now = options.now()
     for sink in counts.indices where counts[sink] > 0 {
       try append(buffer, sink: sink, transaction.number, now)
-      try writers[sink].sync()
     }
   }
 
@@ -363,6 +367,6 @@ private final class GroupWriter {
   /// Syncs what the options left for later. What fails here is found on the next open.
   func close() {
     for writer in writers { try? writer.close() }
-    try? commits.sync(force: true)
+    try? commits.sync()
   }
 }

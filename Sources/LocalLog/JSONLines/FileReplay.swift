@@ -148,17 +148,20 @@ public final class FileReplay: Sendable {
 
   /// Completes the streams: partition after partition, under their own names.
   ///
-  /// Call it once, when no partition commits any more.
+  /// Call it when no partition commits any more; after an error with `.retry` call it again.
   public func finish() throws(LogError) {
     for partition in partitions { try partition.finishOutputs() }
     for (place, sink) in sinks.enumerated() {
       let whole = partitions[0].outputs[place]
+      if whole.isTaken { continue }
       for partition in partitions.dropFirst() {
-        try whole.append(contentsOf: partition.outputs[place])
-        try FileSystem.remove(partition.outputs[place].path, faults: faults)
+        let part = partition.outputs[place]
+        if !part.isTaken { try whole.take(part) }
+        try FileSystem.remove(part.path, faults: faults)
       }
       try whole.finish()
       try FileSystem.rename(whole.path, to: "\(directory)/\(sink)\(suffix)", faults: faults)
+      whole.isTaken = true
     }
     try FileSystem.syncDirectory(directory, faults: faults)
   }
@@ -214,7 +217,8 @@ public final class FileReplayLog: PartitionLog, @unchecked Sendable {
     if transaction.number == lastNumber, lastNumber > 0 { return }
     precondition(
       lastNumber == 0 || transaction.number == lastNumber + 1,
-      "transactions are committed in order, without gaps: \(transaction.number) after \(lastNumber)")
+      "transactions are committed in order, without gaps: \(transaction.number) after \(lastNumber)"
+    )
     if takenNumber != transaction.number {
       take(transaction.outputs)
       takenNumber = transaction.number
