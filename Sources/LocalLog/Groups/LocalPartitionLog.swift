@@ -146,29 +146,7 @@ public final class LocalPartitionLog: PartitionLog, @unchecked Sendable {
     _ body: (_ number: Int64, _ bytes: UnsafeRawBufferPointer) throws(LogError) -> Void
   ) throws(LogError) {
     guard let last = lastCommit.withLock({ $0 })?.number, last > number else { return }
-    let segments = try directory.segments()
-    guard let begin = segments.last(where: { $0 <= number + 1 }) else {
-      throw LogError(
-        .missing, recovery: .stop,
-        "the journal of the group \(group), partition \(partition), begins with number"
-          + " \(segments.first ?? 0); \(number + 1) was removed: restore a newer snapshot, or"
-          + " rebuild from the log's beginning")
-    }
-    for segment in segments where segment >= begin {
-      let cursor = try CommitCursor(directory, segment)
-      while cursor.nextNumber <= last {
-        guard case .commit(let header) = try cursor.next() else { break }
-        if header.number > number { try body(header.number, cursor.journal(header)) }
-        cursor.advance(header)
-      }
-      if cursor.nextNumber > last { return }
-      if let following = segments.first(where: { $0 > segment }), following == cursor.nextNumber {
-        continue
-      }
-      throw directory.damage(
-        cursor.path, position: cursor.position, number: cursor.nextNumber,
-        "commits up to \(last) should follow")
-    }
+    try directory.journal(after: number, through: last, body)
   }
 
   /// The first journal number that is still held.

@@ -68,9 +68,11 @@ public final class FileReplay: Sendable {
   }
 
   /// Replays topics of a local log; there are as many partitions as the topics have.
+  ///
+  /// - Parameter group: whose journal to follow (`RunnerOptions.Mode.audit`); nil for none.
   public static func open(
     log store: LocalLogStore, inputs: [LogInput], outputs: [LogOutput],
-    to destination: Destination
+    to destination: Destination, following group: String? = nil
   ) throws(LogError) -> FileReplay {
     let count = try store.partitionCount(inputs)
     var sources: [(inputs: [LogInput], readers: [any ReplayInput])] = []
@@ -85,8 +87,14 @@ public final class FileReplay: Sendable {
       }
       sources.append((inputs: named, readers: readers))
     }
+    var journals: [GroupJournal?] = []
+    for partition in 0..<Int32(count) {
+      guard let group else { break }
+      journals.append(
+        try GroupJournal(try store.groupDirectory(group, partition), inputs: inputs))
+    }
     let writing = try prepare(outputs, destination, inputs: [])
-    return try FileReplay(writing, destination, sources)
+    return try FileReplay(writing, destination, sources, journals)
   }
 
   /// The files' names, once it is sure that nothing of value stands there.
@@ -126,7 +134,7 @@ public final class FileReplay: Sendable {
 
   private init(
     _ sinks: [String], _ destination: Destination,
-    _ sources: [(inputs: [LogInput], readers: [any ReplayInput])]
+    _ sources: [(inputs: [LogInput], readers: [any ReplayInput])], _ journals: [GroupJournal?] = []
   ) throws(LogError) {
     directory = destination.directory
     suffix = destination.compress ? ".jsonl.zst" : ".jsonl"
@@ -141,7 +149,10 @@ public final class FileReplay: Sendable {
             "\(directory)/\(sink)\(suffix).part-\(number)", compressing: destination.compress,
             faults: destination.faults))
       }
-      partitions.append(FileReplayLog(source.inputs, source.readers, files))
+      partitions.append(
+        FileReplayLog(
+          source.inputs, source.readers, files,
+          journals.indices.contains(number) ? journals[number] : nil))
     }
     self.partitions = partitions
   }
@@ -179,9 +190,14 @@ public final class FileReplayLog: PartitionLog, @unchecked Sendable {
   /// The transaction whose outputs are taken but perhaps not all written.
   private var takenNumber: Int64 = 0
 
+  /// The journal of an audit.
+  private let followed: GroupJournal?
+
   fileprivate init(
-    _ inputs: [LogInput], _ readers: [any ReplayInput], _ outputs: [FileOutput]
+    _ inputs: [LogInput], _ readers: [any ReplayInput], _ outputs: [FileOutput],
+    _ followed: GroupJournal?
   ) {
+    self.followed = followed
     self.inputs = inputs
     self.readers = readers
     self.outputs = outputs
@@ -203,12 +219,15 @@ public final class FileReplayLog: PartitionLog, @unchecked Sendable {
     return offsets
   }
 
-  public func committed() throws(LogError) -> CommitPoint? { nil }
+  /// Where the journal that is followed ends; nil without one.
+  public func committed() throws(LogError) -> CommitPoint? { followed?.committed }
 
   public func journal(
     after number: Int64,
     _ body: (_ number: Int64, _ bytes: UnsafeRawBufferPointer) throws(LogError) -> Void
-  ) throws(LogError) {}
+  ) throws(LogError) {
+    try followed?.journal(after: number, body)
+  }
 
   /// Appends the outputs' values, a line each. They are on the disk after `FileReplay.finish`.
   ///
