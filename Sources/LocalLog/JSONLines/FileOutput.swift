@@ -1,4 +1,4 @@
-import Streaming
+package import Streaming
 
 #if canImport(Glibc)
   import Glibc
@@ -12,10 +12,10 @@ import Streaming
 ///
 /// What is added is kept until it is written: after a failed `drain` the same bytes are written
 /// again to the same place.
-final class FileOutput {
+package final class FileOutput {
   static let bufferBytes = 1 << 20
 
-  let path: String
+  package let path: String
   private let file: FileDescriptor
   private var position: Int64 = 0
   /// Its bytes stand in another stream, or it has its own name: `finish` has nothing left to do.
@@ -24,7 +24,7 @@ final class FileOutput {
   private var compressed: UnsafeMutableRawBufferPointer?
   private let compressor: ZstdCompressor?
 
-  init(_ path: String, compressing: Bool, faults: WriteFaults?) throws(LogError) {
+  package init(_ path: String, compressing: Bool, faults: WriteFaults?) throws(LogError) {
     self.path = path
     if compressing {
       compressor = ZstdCompressor(level: LocalLogStore.defaultCompressionLevel)
@@ -36,13 +36,13 @@ final class FileOutput {
 
   deinit { compressed?.deallocate() }
 
-  func add(_ value: UnsafeRawBufferPointer) {
+  package func add(_ value: UnsafeRawBufferPointer) {
     pending.append(contentsOf: value)
     pending.append(0x0A)
   }
 
   /// Writes what has gathered, where it is enough or `all` is asked for.
-  func drain(all: Bool = false) throws(LogError) {
+  package func drain(all: Bool = false) throws(LogError) {
     guard pending.count >= FileOutput.bufferBytes || (all && !pending.isEmpty) else { return }
     try writePending()
   }
@@ -79,7 +79,7 @@ final class FileOutput {
   }
 
   /// Writes the rest; an empty compressed stream still is one frame.
-  func finish() throws(LogError) {
+  package func finish() throws(LogError) {
     if isTaken { return }
     if !pending.isEmpty || (compressor != nil && position == 0) { try writePending() }
     // Bytes of a failed write may stand behind the end.

@@ -33,6 +33,8 @@ final class LineRouter: @unchecked Sendable {
   private var hasStarted = false
   private var openInputs: Int
   private var isStopped = false
+  /// Per file, the numbers of the lines that every partition got, ascending.
+  private var everywhere: [[Int64]]
 
   init(
     _ files: [FileInput], partitions: Int, heldBytesMax: Int = LineRouter.heldBytesMax,
@@ -46,6 +48,20 @@ final class LineRouter: @unchecked Sendable {
     isFinished = Array(repeating: false, count: files.count)
     failures = Array(repeating: nil, count: files.count)
     openInputs = partitions * files.count
+    everywhere = Array(repeating: [], count: files.count)
+  }
+
+  /// How many lines before `end` every partition got.
+  func copies(file: Int, before end: Int64) -> Int64 {
+    monitor.lock()
+    defer { monitor.unlock() }
+    let lines = everywhere[file]
+    var (low, high) = (0, lines.count)
+    while low < high {
+      let middle = (low + high) / 2
+      if lines[middle] < end { low = middle + 1 } else { high = middle }
+    }
+    return Int64(low)
   }
 
   // MARK: The partitions' side
@@ -141,7 +157,7 @@ final class LineRouter: @unchecked Sendable {
       } catch {
         failure = error
       }
-      if failure == nil, !isEnd { distribute(chunk, &open) }
+      if failure == nil, !isEnd { distribute(chunk, file, &open) }
       publish(&open, file, isEnd: isEnd, failure)
     }
   }
@@ -175,21 +191,37 @@ final class LineRouter: @unchecked Sendable {
     (0..<partitions).map { queues[$0 * files.count + file].bytes }.max() ?? 0
   }
 
-  private func distribute(_ chunk: RecordChunk, _ open: inout [LineBatch?]) {
+  private func distribute(_ chunk: RecordChunk, _ file: Int, _ open: inout [LineBatch?]) {
     var truncated = chunk.truncated.makeIterator()
     var nextTruncated = truncated.next()
     for record in chunk.records {
-      let partition = route(record.value)
-      precondition(
-        partition >= 0 && partition < partitions,
-        "a route names one of the \(partitions) partitions, not \(partition)")
-      if open[partition] == nil { open[partition] = takeBatch() }
-      open[partition]?.add(record)
+      var cut: TruncatedRecord?
       if let known = nextTruncated, known.offset == record.offset {
-        open[partition]?.truncated.append(known)
+        cut = known
         nextTruncated = truncated.next()
       }
+      let partition = route(record.value)
+      if partition == FileReplay.everyPartition {
+        monitor.lock()
+        everywhere[file].append(record.offset)
+        monitor.unlock()
+        for partition in open.indices { add(record, cut, to: partition, &open) }
+      } else {
+        precondition(
+          partition >= 0 && partition < partitions,
+          "a route names one of the \(partitions) partitions, not \(partition)")
+        add(record, cut, to: partition, &open)
+      }
     }
+  }
+
+  @inline(__always)
+  private func add(
+    _ record: LogRecord, _ cut: TruncatedRecord?, to partition: Int, _ open: inout [LineBatch?]
+  ) {
+    if open[partition] == nil { open[partition] = takeBatch() }
+    open[partition]?.add(record)
+    if let cut { open[partition]?.truncated.append(cut) }
   }
 
   private func takeBatch() -> LineBatch {
