@@ -58,7 +58,9 @@ public enum EventDetails: Sendable {
 
   /// A person's or a risk system's order.
   public struct Control: Sendable {
-    public enum Action: UInt8, Sendable { case pause, resume, kill, setMaxBid, setMultiplier, release }
+    public enum Action: UInt8, Sendable {
+      case pause, resume, kill, setMaxBid, setMultiplier, release
+    }
     public var action: Action
     /// Micros: money for `set_max_bid`, a factor for `set_multiplier`.
     public var valueMicros: Int64?

@@ -6,7 +6,7 @@ public import Streaming
 ///
 /// What was seen is kept as 64-bit fingerprints with the time of the accepted event, in two
 /// generations per window length that rotate with the clock, so memory is bounded by the events
-/// of two windows: about 21 bytes each. A duplicate is found as long as it arrives no later than
+/// of two windows: about 25 bytes each. A duplicate is found as long as it arrives no later than
 /// `out_of_orderness` behind the clock; two different events share a fingerprint with probability
 /// n²/2⁶⁵ for n events kept (3·10⁻⁶ for ten million).
 public struct Deduplicate: Operator {
@@ -187,7 +187,9 @@ private struct SightingWindow {
 
   @inline(__always)
   func touch(_ fingerprint: UInt64) -> UInt64 {
-    generations.0.touch(fingerprint) ^ generations.1.touch(fingerprint)
+    let current = state[0].generation & 1 == 0 ? generations.0 : generations.1
+    return generations.0.touch(fingerprint) ^ generations.1.touch(fingerprint)
+      ^ current.touchSlot(fingerprint)
   }
 
   @inline(__always)

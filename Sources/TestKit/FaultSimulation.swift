@@ -1,5 +1,5 @@
-public import Streaming
 import Events
+public import Streaming
 import Synchronization
 
 /// The whole life of a partition under seeded faults: processes that crash after any call, commits
@@ -134,7 +134,8 @@ public struct FaultSimulation {
 
   private func isDone(_ process: Process, now: Int64) throws -> Bool {
     let runner = process.runner
-    guard !runner.isRecovering, runner.core.recordsTaken == Int64(history.reduce(0) { $0 + $1.count })
+    guard !runner.isRecovering,
+      runner.core.recordsTaken == Int64(history.reduce(0) { $0 + $1.count })
     else { return false }
     process.commits.runAll()
     process.snapshots.runAll()

@@ -44,7 +44,8 @@ public struct Replaying {
   /// The sequence that a broker's journal keeps, from its beginning; nothing is committed to it.
   public func audit(_ broker: SimulatedBroker) throws -> RunOutcome {
     let scratch = broker.copyForAudit()
-    return try run(scratch, mode: .audit, fetchLimit: 4096, commitEvents: 65_536, publishAtEnd: false)
+    return try run(
+      scratch, mode: .audit, fetchLimit: 4096, commitEvents: 65_536, publishAtEnd: false)
   }
 
   public func run(

@@ -40,7 +40,9 @@ public final class SimulatedBroker: Sendable {
   }
 
   /// Adds a record to an input.
-  public func append(_ value: [UInt8], to input: Int = 0, appendTime: Int64 = LogRecord.noAppendTime) {
+  public func append(
+    _ value: [UInt8], to input: Int = 0, appendTime: Int64 = LogRecord.noAppendTime
+  ) {
     state.withLock { $0.topics[input].append((value, appendTime)) }
   }
 
@@ -49,6 +51,9 @@ public final class SimulatedBroker: Sendable {
 
   /// All committed outputs, in their order.
   public var outputs: [Committed] { state.withLock { $0.outputs } }
+
+  /// The committed journal records, oldest first.
+  public var journal: [[UInt8]] { state.withLock { $0.journal.map(\.bytes) } }
 
   public var commitNumber: Int64 { state.withLock { $0.commitNumber } }
 
@@ -61,7 +66,9 @@ public final class SimulatedBroker: Sendable {
   /// Cuts the newest snapshot short, as a crash of the disk would.
   public func tearNewestSnapshot(keeping bytes: (Int) -> Int) {
     state.withLock { state in
-      guard let newest = state.snapshots.keys.max(), let whole = state.snapshots[newest] else { return }
+      guard let newest = state.snapshots.keys.max(), let whole = state.snapshots[newest] else {
+        return
+      }
       state.snapshots[newest] = Array(whole.prefix(bytes(whole.count)))
     }
   }
@@ -141,7 +148,8 @@ public final class SimulatedLog: PartitionLog, @unchecked Sendable {
         chunk.records.append(
           LogRecord(
             offset: Int64(i), appendTime: topic[i].appendTime,
-            key: UnsafeRawBufferPointer(start: nil, count: 0), value: UnsafeRawBufferPointer(target)))
+            key: UnsafeRawBufferPointer(start: nil, count: 0), value: UnsafeRawBufferPointer(target)
+          ))
       }
       positions[input] = Int64(end)
       chunk.nextOffset = Int64(end)
@@ -197,7 +205,10 @@ public final class SimulatedLog: PartitionLog, @unchecked Sendable {
   }
 
   private func apply(_ transaction: Transaction, to state: inout SimulatedBroker.State) {
-    guard transaction.number != state.commitNumber else { return state.repeatedCommits += 1 }
+    guard transaction.number != state.commitNumber else {
+      state.repeatedCommits += 1
+      return
+    }
     precondition(
       transaction.number == state.commitNumber + 1,
       "transaction \(transaction.number) follows \(state.commitNumber)")

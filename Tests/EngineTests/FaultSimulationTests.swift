@@ -50,7 +50,9 @@ import Testing
       recoveries += report.recoveries
       outputs += report.outputs
     }
-    print("\(FaultSimulationTests.seeds) seeds: \(crashes) crashes, \(recoveries) recoveries, \(outputs) outputs")
+    print(
+      "\(FaultSimulationTests.seeds) seeds: \(crashes) crashes, \(recoveries) recoveries, \(outputs) outputs"
+    )
     #expect(crashes > FaultSimulationTests.seeds && recoveries > 0 && outputs > 0)
   }
 }

@@ -47,6 +47,8 @@ enum Samples {
     #"{"type":"erasure","id":"e","time":1,"account":"a","device":"d-1"}"#,
     #"{"type":"prior","id":"p","time":1,"kind":"ctr","payload":{"a":[1, 2]}}"#,
     #"{"type":"heartbeat","time":1767225600123}"#,
+    #"{"time":1,"type":"heartbeat","x":{"a":[{}]}}"#,
+    #"{"type":"click","id":"i","time":1,"account":"a","campaign":"c","ad":"d","features":{}}"#,
   ]
 }
 

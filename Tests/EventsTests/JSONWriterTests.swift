@@ -119,10 +119,18 @@ import Testing
     #expect(text == #"{"a":[1,{},null,[],true],"b":false,"c":"x","d":0.5,"e":[1]}"# + "\n{}")
   }
 
+  /// A source whose prefix lives as long as the test process.
+  private func source(_ prefix: [UInt8], _ number: Int64) -> RecordSource {
+    let bytes = UnsafeMutableBufferPointer<UInt8>.allocate(capacity: prefix.count)
+    _ = bytes.initialize(from: prefix)
+    return RecordSource(prefix: UnsafeBufferPointer(bytes), number: number)
+  }
+
   @Test func tally() {
     let record = Tally(
       account: identifier("acme"), campaign: identifier("c-1"), ad: identifier("a\"1"),
-      time: EventTime(milliseconds: 60_000), source: .topic("events", partition: 3, offset: 99),
+      time: EventTime(milliseconds: 60_000),
+      source: source(RecordSource.topicPrefix("events", partition: 3), 99),
       impressions: 10, clicks: 2, spend: Money(micros: 1_250_000), auctions: 7, wins: 3)
     #expect(
       written { record.write(to: &$0) }
@@ -136,7 +144,8 @@ import Testing
   {
     payload.withUnsafeBytes { bytes in
       let record = DeadLetter(
-        account: account, time: EventTime(milliseconds: 5), source: .file("in.jsonl", line: 7),
+        account: account, time: EventTime(milliseconds: 5),
+        source: source(RecordSource.filePrefix("in.jsonl"), 7),
         rejection: Rejection(
           reason: .invalidField, field: "price", detail: "expected \"x\"", byteOffset: 3),
         payload: bytes)
@@ -175,6 +184,6 @@ import Testing
 
   @Test func clockAsSource() {
     #expect(
-      written { RecordSource.clock(EventTime(milliseconds: 8)).write(to: &$0) } == #"{"clock":8}"#)
+      written { $0.source(source(RecordSource.clockPrefix(), 8)) } == #"{"clock":8}"#)
   }
 }

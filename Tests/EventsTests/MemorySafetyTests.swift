@@ -87,6 +87,25 @@ import Testing
     }
   }
 
+  /// Every byte, at every place of a word, behind every other kind of byte.
+  @Test func everyByteAtEveryPlace() {
+    var decoder = EventDecoder()
+    let batch = EventBatch()
+    for byte in UInt8.min...UInt8.max {
+      for before in [0x20, 0x21, 0x61, 0x7F] as [UInt8] {
+        for place in 0..<9 {
+          let text = [UInt8](repeating: before, count: place) + [byte, 0x7A]
+          let front = Array(#"{"type":"heartbeat","time":1,"id":""#.utf8)
+          let record = front + text + Array("\"}".utf8)
+          let outcome = Decoding.outcome(record, &decoder, batch)
+          if outcome != ReferenceDecoder.decode(record) {
+            Issue.record("\(record): \(outcome), not \(ReferenceDecoder.decode(record))")
+          }
+        }
+      }
+    }
+  }
+
   /// All sequences of two bytes and the interesting ones of three and four.
   @Test func utf8IsTheStandards() {
     var decoder = EventDecoder()

@@ -17,7 +17,7 @@ extension EventDecoder {
   func decodeFast(
     _ base: UnsafePointer<UInt8>, count: Int, into batch: EventBatch
   ) -> Int {
-    let values = FastValues(base: base, end: base + count)
+    guard let values = FastValues(base, count: count) else { return Self.gaveUp }
     var result = Self.gaveUp
     if count >= 16, base[0] == UInt8(ascii: "{"), Words.load(base + 1) == 0x223A_2265_7079_7422 {
       // {"type":"
@@ -25,7 +25,7 @@ extension EventDecoder {
       result = read(values, from: next, as: type, seen: Field.type.bit, batch)
     } else {
       let start = values.significant(base)
-      guard values.byte(start) == UInt8(ascii: "{") else { return Self.gaveUp }
+      guard start.pointee == UInt8(ascii: "{") else { return Self.gaveUp }
       let first = values.significant(start + 1)
       result = read(values, from: first, as: predictions.lastType.pointee, seen: 0, batch)
       if result <= Self.isOfType, let type = EventType(rawValue: UInt8(Self.isOfType - result)) {
@@ -99,7 +99,7 @@ extension EventDecoder {
       p = next
     }
     // Once round for each member; `p` is at its key's opening quote.
-    while values.byte(p) == UInt8(ascii: "\"") {
+    while p.pointee == UInt8(ascii: "\"") {
       var field = Int(successors[previous])
       if values.end - p >= 16, plans.patterns[field].matches(p) {
         p += plans.patterns[field].length
@@ -121,7 +121,7 @@ extension EventDecoder {
         let bit: UInt64 = 1 &<< UInt64(truncatingIfNeeded: field)
         if seen & bit != 0 { return Self.gaveUp }
         seen |= bit
-        if values.byte(p) == UInt8(ascii: "n"), values.isNull(p) {
+        if p.pointee == UInt8(ascii: "n"), values.isNull(p) {
           nulls |= bit
           guard let next = nextKey(values, p + 4) else { return Self.gaveUp }
           p = next
@@ -141,7 +141,7 @@ extension EventDecoder {
     // `nextKey` came to the closing brace, or the record is an empty object.
     let required = plans.required[Int(type.rawValue)] | Field.type.bit
     guard
-      values.byte(p) == UInt8(ascii: "}"), values.significant(p + 1) == values.end,
+      p.pointee == UInt8(ascii: "}"), p + 1 == values.end,
       required & ~(seen & ~nulls) == 0
     else { return Self.gaveUp }
     if unknownFields > 0 { event.pointee.flags.insert(.hasUnknownFields) }
@@ -209,11 +209,11 @@ extension EventDecoder {
     _ values: FastValues, _ start: UnsafePointer<UInt8>
   ) -> UnsafePointer<UInt8>? {
     var p = values.significant(start)
-    if values.byte(p) == UInt8(ascii: ",") {
+    if p.pointee == UInt8(ascii: ",") {
       p = values.significant(p + 1)
-      return values.byte(p) == UInt8(ascii: "\"") ? p : nil
+      return p.pointee == UInt8(ascii: "\"") ? p : nil
     }
-    return values.byte(p) == UInt8(ascii: "}") ? p : nil
+    return p.pointee == UInt8(ascii: "}") ? p : nil
   }
 
   /// Reads a key and its colon, whatever it is.
@@ -224,7 +224,7 @@ extension EventDecoder {
     var key = Identifier.absent
     guard let end = values.plainText(p, &key) else { return nil }
     let colon = values.significant(end)
-    guard values.byte(colon) == UInt8(ascii: ":") else { return nil }
+    guard colon.pointee == UInt8(ascii: ":") else { return nil }
     if let field = plans.candidate(key.hash) {
       if values.end - p >= 16, plans.patterns[field].matches(p) { return (field, colon + 1) }
       // White space before the colon, or nearly the end.

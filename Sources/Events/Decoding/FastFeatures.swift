@@ -6,11 +6,11 @@ extension EventDecoder {
     _ values: FastValues, _ start: UnsafePointer<UInt8>, _ event: UnsafeMutablePointer<Event>,
     _ batch: EventBatch
   ) -> UnsafePointer<UInt8>? {
-    guard values.byte(start) == UInt8(ascii: "{") else { return nil }
+    guard start.pointee == UInt8(ascii: "{") else { return nil }
     event.pointee.flags.insert(.hasFeatures)
     let features = batch.state.pointee.features + batch.state.pointee.featuresCount
     var p = values.significant(start + 1)
-    if values.byte(p) == UInt8(ascii: "}") { return p + 1 }
+    if p.pointee == UInt8(ascii: "}") { return p + 1 < values.end ? p + 1 : nil }
     var count = 0
     // Names seen so far, by six bits of their hashes.
     var names: UInt64 = 0
@@ -33,11 +33,11 @@ extension EventDecoder {
       guard let next = readFeature(values, p, name, features + count, batch) else { return nil }
       count &+= 1
       p = values.significant(next)
-      if values.byte(p) == UInt8(ascii: ",") {
+      if p.pointee == UInt8(ascii: ",") {
         p = values.significant(p + 1)
         continue
       }
-      guard values.byte(p) == UInt8(ascii: "}") else { return nil }
+      guard p.pointee == UInt8(ascii: "}"), p + 1 < values.end else { return nil }
       event.pointee.featuresCount = Int32(truncatingIfNeeded: count)
       return p + 1
     }
@@ -57,7 +57,7 @@ extension EventDecoder {
     _ values: FastValues, _ p: UnsafePointer<UInt8>, _ name: UInt32,
     _ feature: UnsafeMutablePointer<Feature>, _ batch: EventBatch
   ) -> UnsafePointer<UInt8>? {
-    let first = values.byte(p)
+    let first = p.pointee
     if first == UInt8(ascii: "\"") {
       var hash: UInt32 = 0
       guard let next = hashedText(values, p, name, &hash, batch) else { return nil }
@@ -137,7 +137,7 @@ extension EventDecoder {
       let end = values.plainText(p, &name), (1...Limits.identifierBytes).contains(end - p - 2)
     else { return nil }
     let colon = values.significant(end)
-    guard values.byte(colon) == UInt8(ascii: ":") else { return nil }
+    guard colon.pointee == UInt8(ascii: ":") else { return nil }
     let murmur = Hash.murmur3(name.bytes)
     if colon == end, values.end - p >= 16 {
       pattern.pointee = KeyPattern(at: p, length: colon + 1 - p, murmur: murmur)

@@ -1,12 +1,27 @@
 /// Values at a place in a record, read in one pass while they are validated.
 ///
 /// Every function returns the place after the value, or nil where it does not want to decide:
-/// not only for what is wrong, but for what is right and rare. All loads stay before `end`.
+/// not only for what is wrong, but for what is right and rare.
+///
+/// No load reaches `end`. The byte before it is a brace, which ends every number, literal and run
+/// of white space, and no string can close behind it; so whatever was read, the next byte is
+/// there to be looked at, except behind a closing brace. Only what consumes braces (`skipped`
+/// and objects) has to look for the end, and answers nil there: the record's own brace is missing.
 struct FastValues {
   let base: UnsafePointer<UInt8>
+  /// Behind the record's last brace.
   let end: UnsafePointer<UInt8>
 
   typealias Place = UnsafePointer<UInt8>
+
+  /// nil where the record does not end in a brace, but for white space.
+  init?(_ base: UnsafePointer<UInt8>, count: Int) {
+    var end = base + count
+    while end > base, JSONGrammar.isWhitespace((end - 1).pointee) { end -= 1 }
+    guard end > base, (end - 1).pointee == UInt8(ascii: "}") else { return nil }
+    self.base = base
+    self.end = end
+  }
 
   /// The next eight bytes, zeros where the record ends.
   @inline(__always)
@@ -20,20 +35,17 @@ struct FastValues {
     p < end ? Words.load(p, count: end - p) : 0
   }
 
-  @inline(__always)
-  func byte(_ p: Place) -> UInt8 { p < end ? p.pointee : 0 }
-
   /// The first byte from `p` on that is not white space, and its place.
   @inline(__always)
   func significant(_ p: Place) -> Place {
-    if byte(p) > 0x20 { return p }
+    if p.pointee > 0x20 { return p }
     return afterWhitespace(p)
   }
 
   @inline(never)
   private func afterWhitespace(_ start: Place) -> Place {
     var p = start
-    while p < end, JSONGrammar.isWhitespace(p.pointee) { p += 1 }
+    while JSONGrammar.isWhitespace(p.pointee) { p += 1 }
     return p
   }
 
@@ -42,7 +54,7 @@ struct FastValues {
   /// The string at `p`, plain ASCII without escapes, hashed as it is scanned.
   @inline(__always)
   func plainText(_ p: Place, _ text: inout Identifier) -> Place? {
-    guard byte(p) == UInt8(ascii: "\"") else { return nil }
+    guard p.pointee == UInt8(ascii: "\"") else { return nil }
     let start = p + 1
     var q = start
     var state = Hash.seed
@@ -77,7 +89,7 @@ struct FastValues {
   @inline(never)
   private func anyText(_ p: Place, _ text: inout Identifier, _ batch: EventBatch) -> Place? {
     guard
-      byte(p) == UInt8(ascii: "\""),
+      p.pointee == UInt8(ascii: "\""),
       let scanned = JSONString.scan(
         base, at: p - base, end: end - base, arena: &batch.state.pointee.arena)
     else { return nil }
@@ -122,7 +134,7 @@ struct FastValues {
   /// Whether no exponent follows.
   @inline(__always)
   private func isEndOfNumber(_ p: Place) -> Bool {
-    let next = byte(p)
+    let next = p.pointee
     return next == UInt8(ascii: ",") || next == UInt8(ascii: "}") || next <= 0x20
   }
 
@@ -131,7 +143,7 @@ struct FastValues {
   func anyMoney(_ p: Place, _ micros: inout Int64, _ batch: EventBatch) -> Place? {
     var digits: UnsafeBufferPointer<UInt8>
     var next: Place
-    if byte(p) == UInt8(ascii: "\"") {
+    if p.pointee == UInt8(ascii: "\"") {
       var quoted = Identifier.absent
       guard let after = text(p, &quoted, batch) else { return nil }
       (digits, next) = (quoted.bytes, after)
@@ -145,7 +157,7 @@ struct FastValues {
   }
 
   private func endOfNumber(_ p: Place) -> Place? {
-    guard p < end, p.pointee == UInt8(ascii: "-") || p.pointee &- UInt8(ascii: "0") <= 9 else {
+    guard p.pointee == UInt8(ascii: "-") || p.pointee &- UInt8(ascii: "0") <= 9 else {
       return nil
     }
     let grammar = JSONGrammar(base: base, end: end - base)
@@ -175,7 +187,7 @@ struct FastValues {
   private func anyTime(_ p: Place, _ time: inout EventTime, _ batch: EventBatch) -> Place? {
     let parsed: EventTime.Parsed
     let next: Place
-    if byte(p) == UInt8(ascii: "\"") {
+    if p.pointee == UInt8(ascii: "\"") {
       var quoted = Identifier.absent
       guard let after = text(p, &quoted, batch) else { return nil }
       (parsed, next) = (EventTime.parse(rfc3339: quoted.bytes), after)
@@ -193,7 +205,7 @@ struct FastValues {
   @inline(__always)
   func double(_ start: Place, _ value: inout Double) -> Place? {
     var p = start
-    let isNegative = byte(p) == UInt8(ascii: "-")
+    let isNegative = p.pointee == UInt8(ascii: "-")
     if isNegative { p += 1 }
     let whole = word(p)
     let wholeCount = Words.firstByte(Words.nonDigits(whole))
@@ -252,7 +264,7 @@ struct FastValues {
     let grammar = JSONGrammar(base: base, end: end - base)
     guard
       let next = try? grammar.endOfValue(at: start, depth: 1),
-      UTF8Text.firstInvalid(base, in: start..<next) == nil
+      UTF8Text.firstInvalid(base, in: start..<next) == nil, base + next < end
     else { return nil }
     return base + next
   }

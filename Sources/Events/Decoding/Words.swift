@@ -44,10 +44,12 @@ enum Words {
   /// borrows may set bits above it.
   @inline(__always)
   static func interruptions(_ word: UInt64) -> UInt64 {
-    // Flipping bit 1 moves the quote (0x22) to 0x20, next to the control characters.
+    // Flipping bit 1 moves the quote (0x22) to 0x20, next to the control characters. Bytes of 0x80
+    // and above keep their high bit in one of the differences: 0xDC loses it to the second alone,
+    // 0x80…0xA2 to the first alone.
     let quotesAndControls = (word ^ (ones &* 0x02)) &- (ones &* 0x21)
     let backslashes = (word ^ (ones &* 0x5C)) &- ones
-    return (quotesAndControls | backslashes | word) & highs
+    return (quotesAndControls | backslashes) & highs
   }
 
   /// The high bit of each byte that is not an ASCII digit; exact for all eight.

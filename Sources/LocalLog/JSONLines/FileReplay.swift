@@ -84,9 +84,11 @@ public final class FileReplay: Sendable {
   }
 
   /// Replays topics of a local log; there are as many partitions as the topics have.
+  ///
+  /// - Parameter group: whose journal to follow (`RunnerOptions.Mode.audit`); nil for none.
   public static func open(
     log store: LocalLogStore, inputs: [LogInput], outputs: [LogOutput],
-    to destination: Destination
+    to destination: Destination, following group: String? = nil
   ) throws(LogError) -> FileReplay {
     let count = try store.partitionCount(inputs)
     var sources: [(inputs: [LogInput], readers: [any ReplayInput])] = []
@@ -101,8 +103,14 @@ public final class FileReplay: Sendable {
       }
       sources.append((inputs: named, readers: readers))
     }
+    var journals: [GroupJournal?] = []
+    for partition in 0..<Int32(count) {
+      guard let group else { break }
+      journals.append(
+        try GroupJournal(try store.groupDirectory(group, partition), inputs: inputs))
+    }
     let writing = try prepare(outputs, destination, inputs: [])
-    return try FileReplay(writing, destination, sources)
+    return try FileReplay(writing, destination, sources, journals)
   }
 
   /// The files' names, once it is sure that nothing of value stands there.
@@ -142,7 +150,8 @@ public final class FileReplay: Sendable {
 
   private init(
     _ sinks: [String], _ destination: Destination,
-    _ sources: [(inputs: [LogInput], readers: [any ReplayInput])], router: LineRouter? = nil
+    _ sources: [(inputs: [LogInput], readers: [any ReplayInput])],
+    _ journals: [GroupJournal?] = [], router: LineRouter? = nil
   ) throws(LogError) {
     self.router = router
     directory = destination.directory
@@ -158,7 +167,10 @@ public final class FileReplay: Sendable {
             "\(directory)/\(sink)\(suffix).part-\(number)", compressing: destination.compress,
             faults: destination.faults))
       }
-      partitions.append(FileReplayLog(source.inputs, source.readers, files))
+      partitions.append(
+        FileReplayLog(
+          source.inputs, source.readers, files,
+          journals.indices.contains(number) ? journals[number] : nil))
     }
     self.partitions = partitions
   }
@@ -178,17 +190,20 @@ public final class FileReplay: Sendable {
 
   /// Completes the streams: partition after partition, under their own names.
   ///
-  /// Call it once, when no partition commits any more.
+  /// Call it when no partition commits any more; after an error with `.retry` call it again.
   public func finish() throws(LogError) {
     for partition in partitions { try partition.finishOutputs() }
     for (place, sink) in sinks.enumerated() {
       let whole = partitions[0].outputs[place]
+      if whole.isTaken { continue }
       for partition in partitions.dropFirst() {
-        try whole.append(contentsOf: partition.outputs[place])
-        try FileSystem.remove(partition.outputs[place].path, faults: faults)
+        let part = partition.outputs[place]
+        if !part.isTaken { try whole.take(part) }
+        try FileSystem.remove(part.path, faults: faults)
       }
       try whole.finish()
       try FileSystem.rename(whole.path, to: "\(directory)/\(sink)\(suffix)", faults: faults)
+      whole.isTaken = true
     }
     try FileSystem.syncDirectory(directory, faults: faults)
   }
@@ -208,9 +223,14 @@ public final class FileReplayLog: PartitionLog, @unchecked Sendable {
   /// The transaction whose outputs are taken but perhaps not all written.
   private var takenNumber: Int64 = 0
 
+  /// The journal of an audit.
+  private let followed: GroupJournal?
+
   fileprivate init(
-    _ inputs: [LogInput], _ readers: [any ReplayInput], _ outputs: [FileOutput]
+    _ inputs: [LogInput], _ readers: [any ReplayInput], _ outputs: [FileOutput],
+    _ followed: GroupJournal?
   ) {
+    self.followed = followed
     self.inputs = inputs
     self.readers = readers
     self.outputs = outputs
@@ -232,12 +252,15 @@ public final class FileReplayLog: PartitionLog, @unchecked Sendable {
     return offsets
   }
 
-  public func committed() throws(LogError) -> CommitPoint? { nil }
+  /// Where the journal that is followed ends; nil without one.
+  public func committed() throws(LogError) -> CommitPoint? { followed?.committed }
 
   public func journal(
     after number: Int64,
     _ body: (_ number: Int64, _ bytes: UnsafeRawBufferPointer) throws(LogError) -> Void
-  ) throws(LogError) {}
+  ) throws(LogError) {
+    try followed?.journal(after: number, body)
+  }
 
   /// Appends the outputs' values, a line each. They are on the disk after `FileReplay.finish`.
   ///
@@ -246,7 +269,8 @@ public final class FileReplayLog: PartitionLog, @unchecked Sendable {
     if transaction.number == lastNumber, lastNumber > 0 { return }
     precondition(
       lastNumber == 0 || transaction.number == lastNumber + 1,
-      "transactions are committed in order, without gaps: \(transaction.number) after \(lastNumber)")
+      "transactions are committed in order, without gaps: \(transaction.number) after \(lastNumber)"
+    )
     if takenNumber != transaction.number {
       take(transaction.outputs)
       takenNumber = transaction.number

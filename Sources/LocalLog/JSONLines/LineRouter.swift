@@ -1,3 +1,5 @@
+import Streaming
+
 #if canImport(Glibc)
   import Glibc
 #elseif canImport(Musl)
@@ -5,7 +7,6 @@
 #elseif canImport(Darwin)
   import Darwin
 #endif
-import Streaming
 
 /// Reads files on one thread and hands each line to its partition.
 ///
@@ -17,6 +18,10 @@ final class LineRouter: @unchecked Sendable {
   // Everything below `monitor` is touched under it; the files by the reading thread alone.
   static let queueBytes = 4 << 20
   static let heldBytesMax = 2 << 30
+  /// Lines read at once: few enough that their bytes are still in the cache when they are copied.
+  static let readLines = 2048
+  /// Batches kept for reuse, per partition.
+  static let spareMax = 16
 
   private let files: [FileInput]
   private let partitions: Int
@@ -100,7 +105,7 @@ final class LineRouter: @unchecked Sendable {
   func release(_ batch: LineBatch) {
     monitor.lock()
     batch.loans -= 1
-    if batch.loans == 0, spare.count < partitions * 2 { spare.append(batch) }
+    if batch.loans == 0, spare.count < LineRouter.spareMax * partitions { spare.append(batch) }
     monitor.unlock()
   }
 
@@ -152,7 +157,7 @@ final class LineRouter: @unchecked Sendable {
       var failure: LogError?
       var isEnd = false
       do throws(LogError) {
-        isEnd = try files[file].fetch(into: chunk, maxRecords: 1 << 16) == .end
+        isEnd = try files[file].fetch(into: chunk, maxRecords: LineRouter.readLines) == .end
       } catch {
         failure = error
       }

@@ -1,4 +1,3 @@
-
 // The engine: how a partition's sources become one sequence, how the sequence is walked, and how
 // what comes out is committed. Everything that decides results is here and synchronous
 // (`Sequencer`, `PartitionCore`); threads, clocks and commits stand around it (`PartitionRunner`,

@@ -142,10 +142,7 @@ package final class PartitionRunner {
     switch options.mode {
     case .replay:
       try begin(now: now)
-    case .audit:
-      recovery = Recovery(journal: try readJournal(after: 0), committed: committed)
-      try sequencer.start(at: try log.firstOffsets())
-      if recovery?.journal.isEmpty == true { recovery = nil }
+    case .audit: try beginAudit(committed)
     case .live:
       try recover(committed, now: now)
     }
@@ -161,6 +158,36 @@ package final class PartitionRunner {
       try sequencer.start(at: try log.firstOffsets())
     }
     beginJournal()
+  }
+
+  /// An audit's start: at the journal's beginning, or at a snapshot. Where that snapshot is of the
+  /// epoch before this topology's, the overlap up to the epoch's entry had been published by the
+  /// old one, and stays unpublished here too.
+  private func beginAudit(_ committed: CommitPoint?) throws(LogError) {
+    var loaded: Int64 = 0
+    if let fromSnapshot, let snapshots {
+      let header = try load(fromSnapshot, from: snapshots)
+      loaded = header.number
+      try sequencer.start(at: nil)
+      core.outputsEnabled = header.epoch.topologyHash == topology.hash
+    } else {
+      try sequencer.start(at: try log.firstOffsets())
+    }
+    recovery = Recovery(journal: try readJournal(after: loaded), committed: committed)
+  }
+
+  /// An audit follows one epoch; where another one begins it has to end.
+  private func auditEpoch(_ epoch: Epoch) throws(LogError) {
+    if epoch.topologyHash == topology.hash {
+      core.outputsEnabled = true
+    } else if core.outputsEnabled {
+      throw LogError(
+        .configuration,
+        "the journal goes on with epoch \(epoch.number), which another topology began (hash "
+          + "\(String(epoch.topologyHash, radix: 16)), this one is "
+          + "\(String(topology.hash, radix: 16))). Replay with that topology from snapshot "
+          + "\(epoch.snapshot), or without the journal.")
+    }
   }
 
   private func recover(_ committed: CommitPoint?, now: Int64) throws(LogError) {
@@ -301,9 +328,17 @@ package final class PartitionRunner {
 
   private func recoverStep(now: Int64) throws(LogError) -> Sequencer.Progress {
     guard var work = recovery else { return .advanced }
+    let isAudit = options.mode == .audit
+    if isAudit, isBackedUp { return .waiting }
     defer { if recovery != nil { recovery = work } }
-    let progress = try work.step(sequencer: sequencer, limit: PartitionRunner.stepRecords, now: now) {
-      epoch in self.adoptEpoch(epoch, loaded: self.lastSnapshotNumber)
+    let progress = try work.step(
+      sequencer: sequencer, limit: PartitionRunner.stepRecords, now: now
+    ) { (epoch) throws(LogError) in
+      if isAudit {
+        try auditEpoch(epoch)
+      } else {
+        adoptEpoch(epoch, loaded: max(lastSnapshotNumber, 0))
+      }
     }
     if options.mode == .audit { try commitIfDue(now: now, isIdle: false) }
     guard work.isDone else { return progress }
@@ -359,7 +394,7 @@ package final class PartitionRunner {
     sequencer.journal.finish()
     commits.seal(journal: sequencer.journal.bytes, nextOffsets: sequencer.nextOffsets, now: now)
     core.write(to: commits.current.outputs)
-    core.outputsEnabled = true
+    if options.mode == .live { core.outputsEnabled = true }
     beginJournal()
   }
 
@@ -401,7 +436,8 @@ package final class PartitionRunner {
         queue: snapshotQueue, mutant: options.mutant)
     } catch {
       options.notify(
-        Notice(.error, partition: options.partition, "no snapshot could be written: \(error.message)"))
+        Notice(
+          .error, partition: options.partition, "no snapshot could be written: \(error.message)"))
     }
   }
 

@@ -20,7 +20,7 @@ struct Recovery {
 
   /// Follows some entries. The caller learns of epochs on the way.
   mutating func step(
-    sequencer: Sequencer, limit: Int, now: Int64, onEpoch: (Epoch) -> Void
+    sequencer: Sequencer, limit: Int, now: Int64, onEpoch: (Epoch) throws(LogError) -> Void
   ) throws(LogError) -> Sequencer.Progress {
     var entries = 0
     while entries < limit {
@@ -29,7 +29,7 @@ struct Recovery {
         guard try sequencer.follow(entry, limit: limit, now: now) else {
           return try stalled(sequencer, took: sequencer.recordsTaken - before)
         }
-        if case .epoch(let epoch) = entry { onEpoch(epoch) }
+        if case .epoch(let epoch) = entry { try onEpoch(epoch) }
         self.entry = nil
         entries += max(Int(sequencer.recordsTaken - before), 1)
       }

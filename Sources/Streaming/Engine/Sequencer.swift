@@ -73,7 +73,10 @@ package final class Sequencer {
   /// Lets a replay go on to the event time that `speed` has reached by now.
   package func pace(_ speed: Double, startedAt: Int64, now: Int64) {
     let first = core.state[0].oldestTime
-    guard first != Int64.min else { return paceLimit = Int64.max }
+    guard first != Int64.min else {
+      paceLimit = Int64.max
+      return
+    }
     let passed = min(Double(now - startedAt) * speed, 9e15)
     paceLimit = first &+ Int64(passed)
   }
@@ -201,7 +204,9 @@ package final class Sequencer {
     let state = core.inputStates.update(Int32(truncatingIfNeeded: input.index))
     state.pointee.nextOffset = slot.pointee.nextOffset
     if let event = input.event {
-      if slot.pointee.time > state.pointee.newestTime { state.pointee.newestTime = slot.pointee.time }
+      if slot.pointee.time > state.pointee.newestTime {
+        state.pointee.newestTime = slot.pointee.time
+      }
       core.process(event, from: input)
     } else {
       core.reject(from: input)

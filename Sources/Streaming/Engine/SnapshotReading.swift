@@ -57,7 +57,8 @@ package struct SnapshotParser {
       )
     }
     guard length <= SnapshotFormat.payloadBytesMax else {
-      throw SnapshotDamage("a frame of \(length) bytes; the longest is \(SnapshotFormat.payloadBytesMax)")
+      throw SnapshotDamage(
+        "a frame of \(length) bytes; the longest is \(SnapshotFormat.payloadBytesMax)")
     }
     let start = position + SnapshotFormat.frameHeaderBytes
     guard pending.count - start >= length else { return nil }
@@ -84,7 +85,8 @@ package struct SnapshotParser {
       try readPages(range, header, body)
     case (.end, _?):
       var position = range.lowerBound
-      guard Varint.read(pending, &position) == pages, Varint.read(pending, &position) == bytes else {
+      guard Varint.read(pending, &position) == pages, Varint.read(pending, &position) == bytes
+      else {
         throw SnapshotDamage("pages are missing")
       }
       isComplete = true
@@ -170,7 +172,8 @@ extension StateStore {
               + "bytes a row; this build reads \(entry.version) of \(entry.region.pointee.stride)")
         }
         guard entry.region.pointee.makeRoom(forRestored: region.rows) else {
-          throw SnapshotDamage("no memory for \(region.rows) rows of \(region.section)/\(region.name)")
+          throw SnapshotDamage(
+            "no memory for \(region.rows) rows of \(region.section)/\(region.name)")
         }
         targets.append(entry.region)
       }
@@ -183,7 +186,8 @@ extension StateStore {
       guard let target = targets[region] else { return }
       let stride = target.pointee.stride
       let start = page * (Region.pageBytes / stride) * stride
-      (target.pointee.base + start).copyMemory(from: rows.baseAddress ?? UnsafeRawPointer(target.pointee.base), byteCount: rows.count)
+      (target.pointee.base + start).copyMemory(
+        from: rows.baseAddress ?? UnsafeRawPointer(target.pointee.base), byteCount: rows.count)
     }
   }
 }

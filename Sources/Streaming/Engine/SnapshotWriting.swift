@@ -33,7 +33,9 @@ final class SnapshotWriting {
     init(full: @escaping ([UInt8]) -> Void) { self.full = full }
 
     func add(region: Int32, page: Int, _ rows: UnsafeRawBufferPointer) {
-      withUnsafeBytes(of: (region.littleEndian, Int32(page).littleEndian, Int32(rows.count).littleEndian)) {
+      withUnsafeBytes(
+        of: (region.littleEndian, Int32(page).littleEndian, Int32(rows.count).littleEndian)
+      ) {
         frame.append(contentsOf: $0)
       }
       frame.append(contentsOf: rows)

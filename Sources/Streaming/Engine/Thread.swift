@@ -20,21 +20,25 @@ final class Thread: @unchecked Sendable {
     let start = Unmanaged.passRetained(Start(body)).toOpaque()
     #if canImport(Darwin)
       var created: pthread_t?
-      let status = pthread_create(&created, nil, { raw in
-        Unmanaged<Start>.fromOpaque(raw).takeRetainedValue().body()
-        return nil
-      }, start)
+      let status = pthread_create(
+        &created, nil,
+        { raw in
+          Unmanaged<Start>.fromOpaque(raw).takeRetainedValue().body()
+          return nil
+        }, start)
       guard status == 0, let created else {
         preconditionFailure("the system gives no thread for \(name): \(status)")
       }
       handle = created
     #else
       var created = pthread_t()
-      let status = pthread_create(&created, nil, { raw in
-        guard let raw else { return nil }
-        Unmanaged<Start>.fromOpaque(raw).takeRetainedValue().body()
-        return nil
-      }, start)
+      let status = pthread_create(
+        &created, nil,
+        { raw in
+          guard let raw else { return nil }
+          Unmanaged<Start>.fromOpaque(raw).takeRetainedValue().body()
+          return nil
+        }, start)
       precondition(status == 0, "the system gives no thread for \(name): \(status)")
       handle = created
     #endif

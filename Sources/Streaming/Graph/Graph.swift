@@ -19,7 +19,10 @@ package final class Graph {
   private struct Step {
     var node: Unmanaged<GraphNode>
     var inputs: UnsafeMutableBufferPointer<UnsafeMutablePointer<Int>>
-    var outputs: UnsafeMutableBufferPointer<(count: UnsafeMutablePointer<Int>, total: UnsafeMutablePointer<Int>)>
+    var outputs:
+      UnsafeMutableBufferPointer<
+        (count: UnsafeMutablePointer<Int>, total: UnsafeMutablePointer<Int>)
+      >
   }
 
   init(
@@ -115,7 +118,9 @@ package final class Graph {
 
   @inline(__always)
   private static func empty(
-    _ outputs: UnsafeMutableBufferPointer<(count: UnsafeMutablePointer<Int>, total: UnsafeMutablePointer<Int>)>
+    _ outputs: UnsafeMutableBufferPointer<
+      (count: UnsafeMutablePointer<Int>, total: UnsafeMutablePointer<Int>)
+    >
   ) {
     for output in outputs where output.count.pointee != 0 {
       output.total.pointee &+= output.count.pointee
@@ -124,7 +129,9 @@ package final class Graph {
   }
 
   @inline(__always)
-  private static func hasInput(_ inputs: UnsafeMutableBufferPointer<UnsafeMutablePointer<Int>>) -> Bool {
+  private static func hasInput(_ inputs: UnsafeMutableBufferPointer<UnsafeMutablePointer<Int>>)
+    -> Bool
+  {
     for input in inputs where input.pointee != 0 { return true }
     return false
   }
@@ -170,8 +177,10 @@ struct GraphBuilder {
 
   mutating func makeOperators(sources: [GraphPorts.AnyStream]) throws(TopologyError) {
     for (index, plan) in topology.operators.enumerated() {
-      guard let type = registry.first(where: { $0.description.name == plan.description.name }) else {
-        preconditionFailure("a checked topology uses only operators of the registry: \(plan.description.name)")
+      guard let type = registry.first(where: { $0.description.name == plan.description.name })
+      else {
+        preconditionFailure(
+          "a checked topology uses only operators of the registry: \(plan.description.name)")
       }
       let feeds = plan.inputs.map { resolve($0.upstream, stream: $0.stream, sources: sources) }
       let ports = GraphPorts(feeds: feeds, declared: type.description.outputs)

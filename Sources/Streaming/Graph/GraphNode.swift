@@ -69,7 +69,8 @@ package final class SinkTarget {
     self.directory = directory
     state = .allocate(capacity: 1)
     state.initialize(
-      to: State(outputs: outputs, source: RecordSource(prefix: .init(start: nil, count: 0), number: 0)))
+      to: State(
+        outputs: outputs, source: RecordSource(prefix: .init(start: nil, count: 0), number: 0)))
     counts = .allocate(capacity: max(sinkCount, 1))
     counts.initialize(repeating: 0, count: max(sinkCount, 1))
   }

@@ -33,7 +33,8 @@ package final class GraphPorts {
 
   func output<Record: StreamRecord>(_ type: Record.Type) -> Stream<Record> {
     precondition(
-      declared.contains(Record.stream), "an operator gives \(Record.stream) and does not declare it")
+      declared.contains(Record.stream), "an operator gives \(Record.stream) and does not declare it"
+    )
     let stream = Stream<Record>()
     made.append(
       AnyStream(

@@ -140,7 +140,8 @@ public struct Settings: Sendable, Equatable {
   }
 
   private func mismatch(_ name: String, _ expected: String) -> Never {
-    preconditionFailure("the operator reads setting \(name) as \(expected); it is described otherwise")
+    preconditionFailure(
+      "the operator reads setting \(name) as \(expected); it is described otherwise")
   }
 }
 

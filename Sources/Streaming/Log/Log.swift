@@ -251,7 +251,8 @@ public protocol PartitionLog: AnyObject, Sendable {
 
   /// Calls `body` with each committed journal record whose number is above `number`, oldest first.
   func journal(
-    after number: Int64, _ body: (_ number: Int64, _ bytes: UnsafeRawBufferPointer) throws(LogError) -> Void
+    after number: Int64,
+    _ body: (_ number: Int64, _ bytes: UnsafeRawBufferPointer) throws(LogError) -> Void
   ) throws(LogError)
 
   /// Makes outputs, offsets and journal durable and visible together. Returns when they are.

@@ -68,7 +68,9 @@ public struct NameTable {
       i &+= 8
     }
     while i < count {
-      if mine.load(fromByteOffset: i, as: UInt8.self) != other.load(fromByteOffset: i, as: UInt8.self) {
+      if mine.load(fromByteOffset: i, as: UInt8.self)
+        != other.load(fromByteOffset: i, as: UInt8.self)
+      {
         return false
       }
       i &+= 1
@@ -86,7 +88,9 @@ public struct NameTable {
       (text.pointee.base + start).copyMemory(from: source, byteCount: length)
     }
     let row = rows.append(
-      Row(hash: hash, textStart: Int64(start), textLength: Int32(bitPattern: name.length), parent: parent))
+      Row(
+        hash: hash, textStart: Int64(start), textLength: Int32(bitPattern: name.length),
+        parent: parent))
     index.insert(hash, row: row)
     return row
   }
@@ -107,7 +111,8 @@ public struct NameTable {
     let entry = rows[row]
     return Identifier(
       hash: entry.hash,
-      start: UnsafePointer((text.pointee.base + Int(entry.textStart)).assumingMemoryBound(to: UInt8.self)),
+      start: UnsafePointer(
+        (text.pointee.base + Int(entry.textStart)).assumingMemoryBound(to: UInt8.self)),
       length: UInt32(bitPattern: entry.textLength))
   }
 }

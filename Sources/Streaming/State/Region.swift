@@ -88,7 +88,8 @@ package struct Region {
 
   /// Begins a snapshot of the rows as they are now.
   package mutating func freeze(
-    id: Int32, isTorn: Bool = false, into sink: @escaping (_ id: Int32, _ page: Int, UnsafeRawBufferPointer) -> Void
+    id: Int32, isTorn: Bool = false,
+    into sink: @escaping (_ id: Int32, _ page: Int, UnsafeRawBufferPointer) -> Void
   ) {
     precondition(frozen == nil, "a region is frozen for one snapshot at a time")
     let pointer = UnsafeMutablePointer<FrozenRegion>.allocate(capacity: 1)

@@ -38,8 +38,10 @@ public final class StateStore {
     _ name: String, of row: Row.Type, version: Int = 1, capacity: Int = 64,
     didRestore: (() -> Void)? = nil
   ) -> Table<Row> {
-    Table(region: makeRegion(name, stride: MemoryLayout<Row>.stride, version: version,
-      capacity: capacity, didRestore: didRestore))
+    Table(
+      region: makeRegion(
+        name, stride: MemoryLayout<Row>.stride, version: version,
+        capacity: capacity, didRestore: didRestore))
   }
 
   package func makeRegion(

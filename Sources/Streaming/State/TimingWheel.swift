@@ -107,7 +107,8 @@ package struct TimingWheel {
       let position = Int(now >> shift) & (TimingWheel.slotCount - 1)
       for slot in (position + 1)..<max(TimingWheel.slotCount, position + 1)
       where heads[Int32(level * TimingWheel.slotCount + slot)] >= 0 {
-        let base = (now >> (shift + Int64(TimingWheel.levelBits))) << (shift + Int64(TimingWheel.levelBits))
+        let base =
+          (now >> (shift + Int64(TimingWheel.levelBits))) << (shift + Int64(TimingWheel.levelBits))
         return base + Int64(slot) << shift
       }
     }
@@ -139,7 +140,8 @@ package struct TimingWheel {
     for level in stride(from: TimingWheel.levels - 1, to: 0, by: -1) {
       let shift = Int64(level * TimingWheel.levelBits)
       guard stop & ((1 << shift) - 1) == 0 else { continue }
-      let slot = Int32(level * TimingWheel.slotCount + Int(stop >> shift) & (TimingWheel.slotCount - 1))
+      let slot = Int32(
+        level * TimingWheel.slotCount + Int(stop >> shift) & (TimingWheel.slotCount - 1))
       var node = heads[slot]
       guard node >= 0 else { continue }
       heads.update(slot).pointee = -1
