@@ -39,11 +39,11 @@ final class Workplace {
   static let executable: String = {
     var path = CommandLine.arguments[0]
     #if os(Linux)
-      var buffer = [UInt8](repeating: 0, count: 4096)
-      let count = buffer.withUnsafeMutableBytes { bytes in
-        bytes.withMemoryRebound(to: CChar.self) { readlink("/proc/self/exe", $0.baseAddress, 4096) }
+      var buffer = [CChar](repeating: 0, count: 4096)
+      let count = readlink("/proc/self/exe", &buffer, buffer.count)
+      if count > 0 {
+        path = String(decoding: buffer[..<count].map { UInt8(bitPattern: $0) }, as: UTF8.self)
       }
-      if count > 0 { path = String(decoding: buffer[..<count], as: UTF8.self) }
     #endif
     while let slash = path.lastIndex(of: "/") {
       path = String(path[..<slash])

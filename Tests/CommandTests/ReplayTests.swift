@@ -191,9 +191,9 @@ import Testing
     generate()
     let topology = """
       topology: own
-      sources: { events: { files: [events.jsonl] } }
+      sources: { events: { files: { paths: [events.jsonl] } } }
       operators: { totals: { operator: tally, from: events } }
-      sinks: { tallies: { from: totals, files: tallies.jsonl } }
+      sinks: { tallies: { from: totals, files: { path: tallies.jsonl } } }
       snapshots: { directory: state }
       """
     work.write("own.yaml", topology)

@@ -133,10 +133,8 @@ struct LiveRun {
   }
 
   private var group: String {
-    for source in topology.topology.sources {
-      if case .log(let log) = source.transport { return log.group }
-    }
-    return topology.topology.name
+    topology.topology.sources.lazy.compactMap(\.transport.consumerGroup).first
+      ?? topology.topology.name
   }
 
   private func openPartition(
