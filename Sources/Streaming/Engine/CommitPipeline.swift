@@ -16,8 +16,10 @@ struct CommitPipeline {
     let outcome = Mutex<Outcome?>(nil)
   }
 
-  /// How long a commit is tried before the partition gives up.
-  static let patience: Int64 = 120_000
+  /// How long a commit is tried before the partition gives up, in ms.
+  private let patience: Int64
+  /// Told of the first failure of each commit.
+  private let onTrouble: @Sendable (LogError) -> Void
   private static let firstBackoff: Int64 = 10
   private static let longestBackoff: Int64 = 2_000
 
@@ -38,7 +40,12 @@ struct CommitPipeline {
 
   private let mutant: Mutant?
 
-  init(log: any PartitionLog, queue: any WorkQueue, mutant: Mutant? = nil) {
+  init(
+    log: any PartitionLog, queue: any WorkQueue, patience: Int64 = 120_000,
+    mutant: Mutant? = nil, onTrouble: @escaping @Sendable (LogError) -> Void = { _ in }
+  ) {
+    self.patience = patience
+    self.onTrouble = onTrouble
     self.log = log
     self.queue = queue
     self.mutant = mutant
@@ -135,10 +142,12 @@ struct CommitPipeline {
   }
 
   private mutating func retry(after error: LogError?, now: Int64) throws(LogError) {
-    if let error, now - sealedAt > CommitPipeline.patience {
+    if let error, patience == 0 { throw error }
+    if let error, backoff == CommitPipeline.firstBackoff { onTrouble(error) }
+    if let error, now - sealedAt > patience {
       throw LogError(
         error.kind, recovery: .stop,
-        "commit \(lastSealed) did not go through in \(CommitPipeline.patience / 1000) s; the last "
+        "commit \(lastSealed) did not go through in \(patience / 1000) s; the last "
           + "answer was: \(error.message)")
     }
     retryAt = now + backoff
