@@ -8,7 +8,9 @@ struct Replay: ParsableCommand {
     discussion: """
       Reads JSON Lines files (plain or .zst), directories of them, a local log, or standard input \
       (`-`); they stand in for every source of the topology. Without --from the topology's own \
-      files or local log are read. Several inputs are merged by event time.
+      files or local log are read. Several inputs are merged by event time; but a log that the \
+      topology has run on is gone through as its journal says, up to what was committed, unless \
+      --no-journal, --until or --speed is given.
 
       Writes into --out: <sink>.jsonl for each sink, dead_letters.jsonl with every refused record \
       and the reason, and summary.json. The same input gives the same bytes, but for the times in \
@@ -67,6 +69,9 @@ struct Replay: ParsableCommand {
   @Flag(help: "Write <sink>.jsonl.zst.")
   var compress = false
 
+  @Flag(help: "Merge a log's topics by event time even where it has a journal.")
+  var noJournal = false
+
   @OptionGroup var report: ReportOptions
 
   func validate() throws {
@@ -87,7 +92,8 @@ struct Replay: ParsableCommand {
       destination: FileReplay.Destination(
         directory: out, overwrite: overwrite, compress: compress),
       partitions: partitions, workers: workers, until: until?.time, speed: speed?.factor,
-      fromSnapshots: fromSnapshot, snapshotDirectory: snapshotAtEnd, isQuiet: report.quiet
+      fromSnapshots: fromSnapshot, snapshotDirectory: snapshotAtEnd, followsJournal: !noJournal,
+      isQuiet: report.quiet
     ).run()
     try results.write(summary)
     if report.json { return try Terminal.output(summary.json.pretty) }

@@ -38,7 +38,8 @@ struct LiveRun {
     let begun = clock.now()
     let progress = ProgressLine(isQuiet: isQuiet)
     let idle = IdleWatch(after: exitWhenIdle?.milliseconds, clock: clock)
-    let ticker = Ticker(milliseconds: 100) {
+    // A run that is to end by itself is watched closely, so that it is known when it was done.
+    let ticker = Ticker(milliseconds: exitWhenIdle == nil ? 250 : 25) {
       let values = engine.statuses.map(\.current)
       let left = (try? lag.left()) ?? nil
       if idle.isOver(values, left: left) { engine.stop() }
@@ -53,7 +54,7 @@ struct LiveRun {
       try engine.run()
     }
     let processed = try lag.processed() - before
-    let ended = idle.lastProgressAt.map { max($0, begun + 1) } ?? clock.now()
+    let ended = idle.begunAt ?? clock.now()
     let summary = Summary(
       topology: topology, statuses: engine.statuses,
       seconds: Double(max(ended - begun, 1)) / 1000, eventsInRun: processed)
@@ -132,10 +133,8 @@ struct LiveRun {
   }
 
   private var group: String {
-    for source in topology.topology.sources {
-      if case .log(let log) = source.transport { return log.group }
-    }
-    return topology.topology.name
+    topology.topology.sources.lazy.compactMap(\.transport.consumerGroup).first
+      ?? topology.topology.name
   }
 
   private func openPartition(
@@ -218,17 +217,16 @@ private final class LagWatch: Sendable {
 private final class IdleWatch: Sendable {
   private struct State {
     var records: Int64 = -1
-    var changedAt: Int64 = 0
+    var begunAt: Int64?
   }
 
   private let after: Int64?
   private let clock: SystemClock
-  private let state: Mutex<State>
+  private let state = Mutex(State())
 
   init(after: Int64?, clock: SystemClock) {
     self.after = after
     self.clock = clock
-    state = Mutex(State(changedAt: clock.now()))
   }
 
   /// Whether everything is committed and nothing has come for long enough.
@@ -237,15 +235,17 @@ private final class IdleWatch: Sendable {
     let records = values.reduce(0) { $0 + $1.records }
     let isBusy = left != 0 || values.contains(where: \.isRecovering)
     return state.withLock {
-      if records != $0.records || isBusy {
-        $0.records = records
-        $0.changedAt = now
+      if isBusy {
+        $0.begunAt = nil
+      } else if records != $0.records || $0.begunAt == nil {
+        $0.begunAt = now
       }
-      guard let after else { return false }
-      return now - $0.changedAt >= after
+      $0.records = records
+      guard let after, let begunAt = $0.begunAt else { return false }
+      return now - begunAt >= after
     }
   }
 
-  /// When the last record was committed, where the wait for more was asked for.
-  var lastProgressAt: Int64? { after == nil ? nil : state.withLock { $0.changedAt } }
+  /// When it was first seen that everything is done, where the run was to end by then.
+  var begunAt: Int64? { after == nil ? nil : state.withLock { $0.begunAt } }
 }

@@ -17,11 +17,13 @@ struct ReplayPlan {
   var speed: Double?
   var fromSnapshots: [String] = []
   var snapshotDirectory: String?
+  /// A log's journal, where there is one, is followed.
+  var followsJournal = true
   var isQuiet = false
 
   /// Runs it and completes the streams.
   func run() throws -> Summary {
-    let replay = try open()
+    let (replay, mode) = try open()
     let count = replay.partitions.count
     let beginnings = try snapshots(for: replay.partitions.map(\.inputs))
     let notices = NoticeLog()
@@ -38,13 +40,17 @@ struct ReplayPlan {
           log: log, snapshots: beginnings[index] == nil && written == nil ? nil : store,
           fromSnapshot: beginnings[index]?.header.number,
           options: RunnerOptions(
-            mode: .replay, partition: index, partitionCount: count, until: until, speed: speed,
+            mode: mode, partition: index, partitionCount: count, until: until, speed: speed,
             notify: notices.notify)))
     }
     let engine = try Engine(
       topology: topology, registry: OperatorRegistry.all, partitions: partitions,
       workers: workers ?? Machine.cores, snapshotAtEnd: snapshotDirectory != nil)
-    return try run(engine, replay)
+    do {
+      return try run(engine, replay)
+    } catch let error as LogError where mode == .audit && error.kind == .configuration {
+      throw LogError(error.kind, error.message + " (--no-journal)")
+    }
   }
 
   private func run(_ engine: Engine, _ replay: FileReplay) throws -> Summary {
@@ -76,19 +82,22 @@ struct ReplayPlan {
 
   // MARK: Inputs
 
-  private func open() throws -> FileReplay {
+  /// The inputs, and how to go through them: along a journal, or merged by event time.
+  private func open() throws -> (FileReplay, RunnerOptions.Mode) {
     if from.isEmpty { return try openOwnSources() }
     switch try InputPaths.resolve(from) {
     case .files(let paths):
       let trusted = topology.topology.sources.contains(where: \.trusted)
-      return try openFiles(
-        paths.map { LogInput(source: "", topic: $0, isFile: true, trusted: trusted) })
+      return (
+        try openFiles(
+          paths.map { LogInput(source: "", topic: $0, isFile: true, trusted: trusted) }), .replay
+      )
     case .log(let store): return try openLog(store, inputs: logInputs(in: store))
     }
   }
 
   /// Without `--from` a topology of files or of a local log is replayed as it stands.
-  private func openOwnSources() throws -> FileReplay {
+  private func openOwnSources() throws -> (FileReplay, RunnerOptions.Mode) {
     let sources = topology.topology.sources
     var files: [LogInput] = []
     var directories: [String] = []
@@ -114,7 +123,7 @@ struct ReplayPlan {
             + "--from which files or local log stand in for it")
       }
     }
-    if directories.isEmpty { return try openFiles(files) }
+    if directories.isEmpty { return (try openFiles(files), .replay) }
     guard files.isEmpty, directories.count == 1 else {
       throw Failure(
         .configuration,
@@ -134,7 +143,9 @@ struct ReplayPlan {
     ) { route.decide($0).partition }
   }
 
-  private func openLog(_ store: LocalLogStore, inputs: [LogInput]) throws -> FileReplay {
+  private func openLog(
+    _ store: LocalLogStore, inputs: [LogInput]
+  ) throws -> (FileReplay, RunnerOptions.Mode) {
     let count = try store.partitionCount(inputs)
     if let partitions, partitions != count {
       throw Failure(
@@ -142,8 +153,26 @@ struct ReplayPlan {
         "error: the log \(store.root) has \(Text.plural(count, "partition")), so it cannot be "
           + "replayed in \(partitions); leave --partitions out, or replay files")
     }
-    return try FileReplay.open(
-      log: store, inputs: inputs, outputs: topology.outputs, to: destination)
+    let group = try journal(in: store, inputs)
+    let replay = try FileReplay.open(
+      log: store, inputs: inputs, outputs: topology.outputs, to: destination, following: group)
+    return (replay, group == nil ? .replay : .audit)
+  }
+
+  /// The group whose journal tells in which order a live run took these inputs; nil where there
+  /// is none, or where only a part of the log is wanted.
+  private func journal(
+    in store: LocalLogStore, _ inputs: [LogInput]
+  ) throws(LogError) -> String? {
+    guard followsJournal, until == nil, speed == nil,
+      !inputs.contains(where: { $0.source.isEmpty }),
+      let group = topology.topology.sources.first?.transport.consumerGroup,
+      try store.hasJournal(of: group)
+    else { return nil }
+    Terminal.error(
+      "info: following the journal of the group \(group), up to what it has committed; "
+        + "--no-journal goes by event time instead")
+    return group
   }
 
   /// The topics of the topology's sources; where the log has none of them, all that were imported.
@@ -233,6 +262,15 @@ extension Topology.SourceTransport {
     case .kafka(let kafka): kafka.topics
     case .log(let log): log.topics
     case .files: []
+    }
+  }
+
+  /// Whose journal tells what was processed of it.
+  var consumerGroup: String? {
+    switch self {
+    case .kafka(let kafka): kafka.group
+    case .log(let log): log.group
+    case .files: nil
     }
   }
 }
