@@ -209,9 +209,12 @@ final class InputBuffer {
     _ slot: UnsafeMutablePointer<Slot>
   ) {
     slot.pointee.outcome = -1 - Int32(rejections.count)
-    let isTruncated = chunk.truncated.contains { $0.offset == slot.pointee.offset }
-    rejections.append(
-      Refusal(rejection: rejection, account: account, time: time, isTruncated: isTruncated))
+    var refusal = Refusal(rejection: rejection, account: account, time: time, isTruncated: false)
+    if let truncated = chunk.truncated.first(where: { $0.offset == slot.pointee.offset }) {
+      refusal.isTruncated = true
+      refusal.rejection.detail += " (the whole record has \(truncated.length) bytes)"
+    }
+    rejections.append(refusal)
   }
 
   /// One bad date must not move time, and what everyone learned comes only from who is trusted.

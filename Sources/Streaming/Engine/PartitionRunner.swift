@@ -123,7 +123,7 @@ package final class PartitionRunner {
     self.snapshots = snapshots
     self.snapshotQueue = snapshotQueue
     self.options = options
-    commits = CommitPipeline(log: log, queue: commitQueue, mutant: options.mutant)
+    commits = CommitPipeline(log: log, queue: commitQueue, options: options)
     core = try PartitionCore(
       topology: topology, registry: registry, inputCount: log.inputs.count,
       outputs: commits.current.outputs, mutant: options.mutant)
