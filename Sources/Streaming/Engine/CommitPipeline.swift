@@ -16,10 +16,13 @@ struct CommitPipeline {
     let outcome = Mutex<Outcome?>(nil)
   }
 
-  /// How long a commit is tried before the partition gives up, in ms.
-  private let patience: Int64
-  /// Told of the first failure of each commit.
-  private let onTrouble: @Sendable (LogError) -> Void
+  /// How long a live commit is tried before the partition gives up: long enough for a broker's
+  /// restart, or for a person to free a full disk.
+  static let livePatience: Int64 = 120_000
+  /// The same for a replay, at which somebody waits.
+  static let replayPatience: Int64 = 2_000
+  /// Between notices about the same commit.
+  private static let noticeEvery: Int64 = 10_000
   private static let firstBackoff: Int64 = 10
   private static let longestBackoff: Int64 = 2_000
 
@@ -38,17 +41,13 @@ struct CommitPipeline {
   private(set) var lastSealed: Int64 = 0
   private(set) var lastCommitted: Int64 = 0
 
-  private let mutant: Mutant?
+  private let options: RunnerOptions
+  private var noticedAt: Int64?
 
-  init(
-    log: any PartitionLog, queue: any WorkQueue, patience: Int64 = 120_000,
-    mutant: Mutant? = nil, onTrouble: @escaping @Sendable (LogError) -> Void = { _ in }
-  ) {
-    self.patience = patience
-    self.onTrouble = onTrouble
+  init(log: any PartitionLog, queue: any WorkQueue, options: RunnerOptions) {
     self.log = log
     self.queue = queue
-    self.mutant = mutant
+    self.options = options
   }
 
   /// A transaction is under way.
@@ -126,10 +125,10 @@ struct CommitPipeline {
     case .failed(let error):
       switch error.recovery {
       case .retry:
-        if mutant == .abortDropsOutputs { transaction.outputs.removeAll() }
+        if options.mutant == .abortDropsOutputs { transaction.outputs.removeAll() }
         try retry(after: error, now: now)
       case .rewind:
-        if mutant == .blindResend {
+        if options.mutant == .blindResend {
           transaction.number += 1
           lastSealed += 1
           return try retry(after: error, now: now)
@@ -142,13 +141,21 @@ struct CommitPipeline {
   }
 
   private mutating func retry(after error: LogError?, now: Int64) throws(LogError) {
-    if let error, patience == 0 { throw error }
-    if let error, backoff == CommitPipeline.firstBackoff { onTrouble(error) }
-    if let error, now - sealedAt > patience {
-      throw LogError(
-        error.kind, recovery: .stop,
-        "commit \(lastSealed) did not go through in \(patience / 1000) s; the last "
-          + "answer was: \(error.message)")
+    if let error {
+      let patience =
+        options.mode == .live ? CommitPipeline.livePatience : CommitPipeline.replayPatience
+      guard now - sealedAt <= patience else {
+        throw LogError(
+          error.kind, recovery: .stop,
+          "commit \(lastSealed) did not go through in \(patience / 1000) s: \(error.message)")
+      }
+      if options.mode == .live, now - (noticedAt ?? Int64.min / 2) >= CommitPipeline.noticeEvery {
+        noticedAt = now
+        options.notify(
+          Notice(
+            .warning, partition: options.partition,
+            "commit \(lastSealed) is tried again: \(error.message)"))
+      }
     }
     retryAt = now + backoff
     backoff = min(backoff * 2, CommitPipeline.longestBackoff)
@@ -156,6 +163,7 @@ struct CommitPipeline {
 
   private mutating func acknowledge(_ transaction: Transaction) {
     lastCommitted = transaction.number
+    noticedAt = nil
     transaction.removeAll()
     spare = transaction
     inFlight = nil

@@ -43,8 +43,6 @@ public struct RunnerOptions: Sendable {
   public var snapshotsKept: Int
   /// State that no log and no snapshot holds any more may be given up.
   public var acceptLoss: Bool
-  /// How long a commit that fails is tried again, in ms; 0 for not at all.
-  public var commitPatience: Int64
   /// A replay stops before the first event at or after this time.
   public var until: EventTime?
   /// A replay takes this many ms of event time per ms.
@@ -58,7 +56,7 @@ public struct RunnerOptions: Sendable {
   public init(
     mode: Mode, partition: Int = 0, partitionCount: Int = 1, commitEvery: Int64 = 100,
     commitEvents: Int = 65_536, snapshotEvery: Int64? = nil, snapshotsKept: Int = 2,
-    acceptLoss: Bool = false, commitPatience: Int64 = 120_000, until: EventTime? = nil, speed: Double? = nil,
+    acceptLoss: Bool = false, until: EventTime? = nil, speed: Double? = nil,
     notify: @escaping @Sendable (Notice) -> Void = { _ in }
   ) {
     self.mode = mode
@@ -69,7 +67,6 @@ public struct RunnerOptions: Sendable {
     self.snapshotEvery = snapshotEvery
     self.snapshotsKept = snapshotsKept
     self.acceptLoss = acceptLoss
-    self.commitPatience = commitPatience
     self.until = until
     self.speed = speed
     self.notify = notify
@@ -126,12 +123,7 @@ package final class PartitionRunner {
     self.snapshots = snapshots
     self.snapshotQueue = snapshotQueue
     self.options = options
-    commits = CommitPipeline(
-      log: log, queue: commitQueue, patience: options.commitPatience, mutant: options.mutant
-    ) { [notify = options.notify, partition = options.partition] error in
-      notify(
-        Notice(.warning, partition: partition, "a commit failed, trying again: \(error.message)"))
-    }
+    commits = CommitPipeline(log: log, queue: commitQueue, options: options)
     core = try PartitionCore(
       topology: topology, registry: registry, inputCount: log.inputs.count,
       outputs: commits.current.outputs, mutant: options.mutant)

@@ -9,8 +9,8 @@ struct LogImportCommand: ParsableCommand {
     discussion: """
       Creates the log and the topic where they do not exist. Each line becomes a record whose key \
       is its account, in the partition that Kafka's default partitioner would choose; heartbeats \
-      and priors go to every partition. Lines that break the contract are imported too, into \
-      partition 0: that they are bad is for a topology to say. Records have no append time, so \
+      and priors go to every partition. Lines that break the contract are imported too (into \
+      partition 0 where no account can be read): that they are bad is for a topology to say. Records have no append time, so \
       that a run treats them as a replay of the files would.
 
       Reads plain and .zst files, directories of them, and `-`; writes into the log's directory.

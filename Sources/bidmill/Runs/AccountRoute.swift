@@ -30,15 +30,17 @@ final class AccountRoute: @unchecked Sendable {
 
   func decide(_ record: UnsafeRawBufferPointer) -> Decision {
     guard let routing = decoder.routing(of: record) else {
-      return Decision(partition: 0, account: .absent, time: nil)
+      let account = decoder.refused.account
+      return Decision(partition: partition(of: account), account: account, time: nil)
     }
-    var partition = 0
-    if routing.type == .heartbeat || (routing.type == .prior && acceptsPriors) {
-      partition = FileReplay.everyPartition
-    } else if !routing.account.isAbsent {
-      partition = Partitioner.murmur2(
-        UnsafeRawBufferPointer(routing.account.bytes), partitions: partitions)
-    }
-    return Decision(partition: partition, account: routing.account, time: routing.time)
+    let isForAll = routing.type == .heartbeat || (routing.type == .prior && acceptsPriors)
+    return Decision(
+      partition: isForAll ? FileReplay.everyPartition : partition(of: routing.account),
+      account: routing.account, time: routing.time)
+  }
+
+  private func partition(of account: Identifier) -> Int {
+    guard !account.isAbsent else { return 0 }
+    return Partitioner.murmur2(UnsafeRawBufferPointer(account.bytes), partitions: partitions)
   }
 }
