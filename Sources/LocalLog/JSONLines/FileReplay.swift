@@ -188,6 +188,13 @@ public final class FileReplay: Sendable {
     return count
   }
 
+  /// Removes what was written of a replay that failed.
+  public func abandon() {
+    for partition in partitions {
+      for output in partition.outputs { try? FileSystem.remove(output.path) }
+    }
+  }
+
   /// Completes the streams: partition after partition, under their own names.
   ///
   /// Call it when no partition commits any more; after an error with `.retry` call it again.

@@ -37,15 +37,16 @@ struct LiveRun {
     let clock = SystemClock()
     let begun = clock.now()
     let progress = ProgressLine(isQuiet: isQuiet)
+    let meter = RateMeter()
     let idle = IdleWatch(after: exitWhenIdle?.milliseconds, clock: clock)
     // A run that is to end by itself is watched closely, so that it is known when it was done.
-    let ticker = Ticker(milliseconds: exitWhenIdle == nil ? 250 : 25) {
+    let ticker = Ticker(milliseconds: exitWhenIdle == nil ? 1000 : 25) {
       let values = engine.statuses.map(\.current)
       let left = (try? lag.left()) ?? nil
       if idle.isOver(values, left: left) { engine.stop() }
       let processed = ((try? lag.processed()) ?? before) - before
       progress.show {
-        Self.progressText(values, left: left, processed, milliseconds: clock.now() - begun)
+        Self.progressText(values, left: left, processed, rate: meter.rate(processed))
       }
     }
     defer { progress.end() }
@@ -65,9 +66,8 @@ struct LiveRun {
   }
 
   private static func progressText(
-    _ values: [PartitionStatus.Values], left: Int64?, _ processed: Int64, milliseconds: Int64
+    _ values: [PartitionStatus.Values], left: Int64?, _ processed: Int64, rate: Int64
   ) -> String {
-    let rate = processed * 1000 / max(milliseconds, 1)
     var text = "\(Text.plural(processed, "event")), \(Text.count(rate)) events/s"
     text += ", event time \(Text.time(values.compactMap(\.lastTime).max()))"
     if let left { text += ", lag \(Text.count(left))" }

@@ -40,12 +40,11 @@ struct LogImport {
       }
       for appender in appenders { try appender.close() }
     } catch let error as LogError {
-      // What was read whole stays: saying how far it got is the only way to go on from there.
       for appender in appenders { try? appender.close() }
       throw LogError(
         error.kind,
-        error.message + "; \(Text.plural(result.lines, "line")) before it are in the topic \(topic)"
-      )
+        error.message + "; the import stopped after \(Text.plural(result.lines, "line")), of which "
+          + "some may not be in the topic \(topic): `bidmill log info` tells what is")
     }
     result.seconds = Double(max(clock.now() - begun, 1)) / 1000
     return result

@@ -23,7 +23,8 @@ struct ReplayPlan {
 
   /// Runs it and completes the streams.
   func run() throws -> Summary {
-    let (replay, mode) = try open()
+    let opened = try open()
+    let replay = opened.replay
     let count = replay.partitions.count
     let beginnings = try snapshots(for: replay.partitions.map(\.inputs))
     let notices = NoticeLog()
@@ -40,25 +41,36 @@ struct ReplayPlan {
           log: log, snapshots: beginnings[index] == nil && written == nil ? nil : store,
           fromSnapshot: beginnings[index]?.header.number,
           options: RunnerOptions(
-            mode: mode, partition: index, partitionCount: count, until: until, speed: speed,
+            mode: opened.mode, partition: index, partitionCount: count, commitPatience: 0,
+            until: until,
+            speed: speed,
             notify: notices.notify)))
     }
     let engine = try Engine(
       topology: topology, registry: OperatorRegistry.all, partitions: partitions,
       workers: workers ?? Machine.cores, snapshotAtEnd: snapshotDirectory != nil)
     do {
-      return try run(engine, replay)
-    } catch let error as LogError where mode == .audit && error.kind == .configuration {
+      return try run(engine, replay, of: opened.total)
+    } catch let error as LogError {
+      replay.abandon()
+      guard opened.mode == .audit, error.kind == .configuration else { throw error }
       throw LogError(error.kind, error.message + " (--no-journal)")
     }
   }
 
-  private func run(_ engine: Engine, _ replay: FileReplay) throws -> Summary {
+  private func run(_ engine: Engine, _ replay: FileReplay, of total: Int64?) throws -> Summary {
     let clock = SystemClock()
     let begun = clock.now()
     let progress = ProgressLine(isQuiet: isQuiet)
+    let meter = RateMeter()
     let ticker = Ticker(milliseconds: 100) {
-      progress.show { Self.progressText(engine.statuses, seconds: clock.now() - begun) }
+      let values = engine.statuses.map(\.current)
+      let records = values.reduce(0) { $0 + $1.records }
+      let fraction = total.map { Double(records) / Double(max($0, 1)) }
+      progress.show(fraction) {
+        "\(Text.plural(records, "event")), \(Text.count(meter.rate(records))) events/s, "
+          + "event time \(Text.time(values.compactMap(\.lastTime).max()))"
+      }
     }
     defer { progress.end() }
     do {
@@ -71,33 +83,29 @@ struct ReplayPlan {
       topology: topology, statuses: engine.statuses, seconds: seconds, copies: replay.copies)
   }
 
-  private static func progressText(_ statuses: [PartitionStatus], seconds: Int64) -> String {
-    let values = statuses.map(\.current)
-    let records = values.reduce(0) { $0 + $1.records }
-    let rate = records * 1000 / max(seconds, 1)
-    let time = values.compactMap(\.lastTime).max()
-    return "\(Text.plural(records, "event")), \(Text.count(rate)) events/s, "
-      + "event time \(Text.time(time))"
-  }
-
   // MARK: Inputs
 
-  /// The inputs, and how to go through them: along a journal, or merged by event time.
-  private func open() throws -> (FileReplay, RunnerOptions.Mode) {
+  private struct Opened {
+    var replay: FileReplay
+    /// Along a journal, or merged by event time.
+    var mode = RunnerOptions.Mode.replay
+    /// Records in all, where that is known.
+    var total: Int64?
+  }
+
+  private func open() throws -> Opened {
     if from.isEmpty { return try openOwnSources() }
     switch try InputPaths.resolve(from) {
     case .files(let paths):
       let trusted = topology.topology.sources.contains(where: \.trusted)
-      return (
-        try openFiles(
-          paths.map { LogInput(source: "", topic: $0, isFile: true, trusted: trusted) }), .replay
-      )
+      return try openFiles(
+        paths.map { LogInput(source: "", topic: $0, isFile: true, trusted: trusted) })
     case .log(let store): return try openLog(store, inputs: logInputs(in: store))
     }
   }
 
   /// Without `--from` a topology of files or of a local log is replayed as it stands.
-  private func openOwnSources() throws -> (FileReplay, RunnerOptions.Mode) {
+  private func openOwnSources() throws -> Opened {
     let sources = topology.topology.sources
     var files: [LogInput] = []
     var directories: [String] = []
@@ -123,7 +131,7 @@ struct ReplayPlan {
             + "--from which files or local log stand in for it")
       }
     }
-    if directories.isEmpty { return (try openFiles(files), .replay) }
+    if directories.isEmpty { return try openFiles(files) }
     guard files.isEmpty, directories.count == 1 else {
       throw Failure(
         .configuration,
@@ -134,18 +142,17 @@ struct ReplayPlan {
     return try openLog(store, inputs: logInputs(in: store))
   }
 
-  private func openFiles(_ inputs: [LogInput]) throws -> FileReplay {
+  private func openFiles(_ inputs: [LogInput]) throws -> Opened {
     let count = partitions ?? 1
     let route = AccountRoute(
       partitions: count, acceptsPriors: inputs.contains(where: \.trusted))
-    return try FileReplay.open(
+    let replay = try FileReplay.open(
       files: inputs, outputs: topology.outputs, to: destination, partitions: count
     ) { route.decide($0).partition }
+    return Opened(replay: replay)
   }
 
-  private func openLog(
-    _ store: LocalLogStore, inputs: [LogInput]
-  ) throws -> (FileReplay, RunnerOptions.Mode) {
+  private func openLog(_ store: LocalLogStore, inputs: [LogInput]) throws -> Opened {
     let count = try store.partitionCount(inputs)
     if let partitions, partitions != count {
       throw Failure(
@@ -156,7 +163,15 @@ struct ReplayPlan {
     let group = try journal(in: store, inputs)
     let replay = try FileReplay.open(
       log: store, inputs: inputs, outputs: topology.outputs, to: destination, following: group)
-    return (replay, group == nil ? .replay : .audit)
+    var total: Int64 = 0
+    for input in inputs {
+      for partition in 0..<Int32(count) {
+        let reader = try store.reader(input.topic, partition: partition)
+        total += try reader.endOffset() - reader.firstOffset()
+      }
+    }
+    return Opened(
+      replay: replay, mode: group == nil ? .replay : .audit, total: until == nil ? total : nil)
   }
 
   /// The group whose journal tells in which order a live run took these inputs; nil where there

@@ -77,23 +77,24 @@ struct Summary {
 
   /// For people. `destinations` says of each stream where its records went.
   func table(destinations: (String) -> String) -> String {
-    var rows = [
-      ["events", Text.count(events)],
-      ["accepted", Text.count(accepted)],
-      ["duplicates", Text.count(duplicates)],
-      ["dead letters", Text.count(deadLetters)],
-    ]
-    if late > 0 { rows.append(["late", Text.count(late)]) }
-    let streamRows = streams.map { [$0.name, Text.count($0.records), destinations($0.name)] }
     let speed =
       "\(Text.seconds(seconds)), \(Text.count(Int64(eventsPerSecond.rounded()))) events/s"
-    return Text.table(rows, [.left, .right])
-      + Text.table(
-        [
-          ["event time", "\(Text.time(firstTime)) to \(Text.time(lastTime))"],
-          ["took", speed],
-          ["digest", "\(digest)"],
-        ], [.left])
-      + "\n" + Text.table(streamRows, [.left, .right])
+    var counts = [
+      ("events", events), ("accepted", accepted), ("duplicates", duplicates),
+      ("dead letters", deadLetters),
+    ]
+    if late > 0 { counts.append(("late", late)) }
+    let width = counts.map { Text.count($0.1).count }.max() ?? 0
+    var rows = counts.map { name, count in
+      let text = Text.count(count)
+      return [name, String(repeating: " ", count: width - text.count) + text]
+    }
+    rows += [
+      ["event time", "\(Text.time(firstTime)) to \(Text.time(lastTime))"],
+      ["took", speed],
+      ["digest", "\(digest)"],
+    ]
+    let streamRows = streams.map { [$0.name, Text.count($0.records), destinations($0.name)] }
+    return Text.table(rows, [.left]) + "\n" + Text.table(streamRows, [.left, .right])
   }
 }

@@ -14,8 +14,9 @@ import Synchronization
 /// elsewhere.
 final class ProgressLine: Sendable {
   private static let lock = Mutex(State())
-  /// Between two lines where there is no terminal.
+  /// Between two lines where there is no terminal: in the first minute, and after it.
   private static let plainEvery: Int64 = 5_000
+  private static let plainEveryLater: Int64 = 60_000
   private static let terminalEvery: Int64 = 100
 
   private struct State {
@@ -25,10 +26,11 @@ final class ProgressLine: Sendable {
   }
 
   private let isQuiet: Bool
+  private let begun = SystemClock().now()
 
   init(isQuiet: Bool) {
     self.isQuiet = isQuiet
-    ProgressLine.lock.withLock { $0.lastAt = SystemClock().now() }
+    ProgressLine.lock.withLock { $0.lastAt = begun }
   }
 
   /// Shows progress if it is time to.
@@ -36,7 +38,9 @@ final class ProgressLine: Sendable {
   func show(_ fraction: Double? = nil, _ text: () -> String) {
     if isQuiet { return }
     let now = SystemClock().now()
-    let every = Terminal.errorIsTerminal ? ProgressLine.terminalEvery : ProgressLine.plainEvery
+    let plainEvery =
+      now - begun < 60_000 ? ProgressLine.plainEvery : ProgressLine.plainEveryLater
+    let every = Terminal.errorIsTerminal ? ProgressLine.terminalEvery : plainEvery
     ProgressLine.lock.withLock { state in
       guard now - state.lastAt >= every else { return }
       state.lastAt = now
@@ -76,6 +80,33 @@ final class ProgressLine: Sendable {
   private static func put(_ text: String) {
     let bytes = Array(text.utf8)
     bytes.withUnsafeBytes { _ = Terminal.writeAll($0, to: STDERR_FILENO) }
+  }
+}
+
+/// How fast something grows just now.
+final class RateMeter: Sendable {
+  private struct State {
+    var at: Int64
+    var total: Int64 = 0
+    var rate: Int64?
+  }
+
+  private static let windowMilliseconds: Int64 = 2_000
+  private let clock = SystemClock()
+  private let state: Mutex<State>
+
+  init() { state = Mutex(State(at: clock.now())) }
+
+  /// Per second, over the last seconds.
+  func rate(_ total: Int64) -> Int64 {
+    let now = clock.now()
+    return state.withLock {
+      let passed = now - $0.at
+      let rate = (total - $0.total) * 1000 / max(passed, 1)
+      guard passed >= RateMeter.windowMilliseconds else { return $0.rate ?? rate }
+      $0 = State(at: now, total: total, rate: rate)
+      return rate
+    }
   }
 }
 
