@@ -16,11 +16,6 @@ struct CommitPipeline {
     let outcome = Mutex<Outcome?>(nil)
   }
 
-  /// How long a live commit is tried before the partition gives up: long enough for a broker's
-  /// restart, or for a person to free a full disk.
-  static let livePatience: Int64 = 120_000
-  /// The same for a replay, at which somebody waits.
-  static let replayPatience: Int64 = 2_000
   /// Between notices about the same commit.
   private static let noticeEvery: Int64 = 10_000
   private static let firstBackoff: Int64 = 10
@@ -142,14 +137,14 @@ struct CommitPipeline {
 
   private mutating func retry(after error: LogError?, now: Int64) throws(LogError) {
     if let error {
-      let patience =
-        options.mode == .live ? CommitPipeline.livePatience : CommitPipeline.replayPatience
+      let patience = options.commitPatience
+      guard patience > 0 else { throw error }
       guard now - sealedAt <= patience else {
         throw LogError(
           error.kind, recovery: .stop,
           "commit \(lastSealed) did not go through in \(patience / 1000) s: \(error.message)")
       }
-      if options.mode == .live, now - (noticedAt ?? Int64.min / 2) >= CommitPipeline.noticeEvery {
+      if now - (noticedAt ?? Int64.min / 2) >= CommitPipeline.noticeEvery {
         noticedAt = now
         options.notify(
           Notice(

@@ -36,6 +36,9 @@ public struct RunnerOptions: Sendable {
   public var partitionCount: Int
   /// Milliseconds between commits (live).
   public var commitEvery: Int64
+  /// Milliseconds that a commit is tried before the partition gives up: long enough for a broker's
+  /// restart, or for a person to free a full disk. 0: not again after a failure.
+  public var commitPatience: Int64
   /// Records after which a commit is due.
   public var commitEvents: Int
   /// Milliseconds between snapshots (live); nil for none but the one of a clean stop.
@@ -55,7 +58,7 @@ public struct RunnerOptions: Sendable {
 
   public init(
     mode: Mode, partition: Int = 0, partitionCount: Int = 1, commitEvery: Int64 = 100,
-    commitEvents: Int = 65_536, snapshotEvery: Int64? = nil, snapshotsKept: Int = 2,
+    commitPatience: Int64 = 120_000, commitEvents: Int = 65_536, snapshotEvery: Int64? = nil, snapshotsKept: Int = 2,
     acceptLoss: Bool = false, until: EventTime? = nil, speed: Double? = nil,
     notify: @escaping @Sendable (Notice) -> Void = { _ in }
   ) {
@@ -63,6 +66,7 @@ public struct RunnerOptions: Sendable {
     self.partition = partition
     self.partitionCount = partitionCount
     self.commitEvery = commitEvery
+    self.commitPatience = commitPatience
     self.commitEvents = commitEvents
     self.snapshotEvery = snapshotEvery
     self.snapshotsKept = snapshotsKept

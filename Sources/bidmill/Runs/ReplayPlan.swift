@@ -41,8 +41,8 @@ struct ReplayPlan {
           log: log, snapshots: beginnings[index] == nil && written == nil ? nil : store,
           fromSnapshot: beginnings[index]?.header.number,
           options: RunnerOptions(
-            mode: opened.mode, partition: index, partitionCount: count, until: until,
-            speed: speed, notify: notices.notify)))
+            mode: opened.mode, partition: index, partitionCount: count, commitPatience: 0,
+            until: until, speed: speed, notify: notices.notify)))
     }
     let engine = try Engine(
       topology: topology, registry: OperatorRegistry.all, partitions: partitions,
