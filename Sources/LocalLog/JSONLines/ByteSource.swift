@@ -104,8 +104,9 @@ final class ByteSource {
         if produced > 0 { return produced }
         throw error
       }
-      mayHoldOutput = step.produced == room.count
       isFrameEnd = step.isFrameEnd
+      // A frame that has ended holds nothing back; asked again, it would begin the next one.
+      mayHoldOutput = step.produced == room.count && !isFrameEnd
     }
     return produced
   }
