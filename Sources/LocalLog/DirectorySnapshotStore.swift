@@ -65,7 +65,16 @@ public final class DirectorySnapshotStore: SnapshotStore {
   public func read(
     _ number: Int64, _ body: (UnsafeRawBufferPointer) throws(LogError) -> Void
   ) throws(LogError) {
-    let source = try ByteSource(file(number))
+    try DirectorySnapshotStore.read(path: file(number), body)
+  }
+
+  /// Reads one snapshot's file, wherever it stands, in pieces of any size, in order.
+  ///
+  /// - Throws: `.missing` where there is no such file, `.badData` where it does not decompress.
+  public static func read(
+    path: String, _ body: (UnsafeRawBufferPointer) throws(LogError) -> Void
+  ) throws(LogError) {
+    let source = try ByteSource(path)
     try withUnsafeTemporary(DirectorySnapshotStore.pieceBytes) { buffer throws(LogError) in
       while true {
         let count = try source.read(into: buffer)

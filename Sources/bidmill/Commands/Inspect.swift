@@ -49,8 +49,8 @@ private struct SnapshotSurvey {
         } catch {
           throw LogError(
             .badData,
-            "\(path) is damaged within its bytes \(bytes) to \(bytes + Int64(piece.count)): "
-              + "\(error.description)")
+            "\(path) is damaged within its uncompressed bytes \(bytes) to "
+              + "\(bytes + Int64(piece.count)): \(error.description)")
         }
         bytes += Int64(piece.count)
       }
@@ -59,7 +59,7 @@ private struct SnapshotSurvey {
       throw Failure(.badData, "error: \(path) ends too early, after \(bytes) bytes: it was cut")
     }
     header = found
-    fileBytes = bytes
+    fileBytes = PathKind.byteCount(path)
     self.pages = pages
   }
 

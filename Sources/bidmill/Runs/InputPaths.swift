@@ -101,4 +101,10 @@ enum PathKind {
     var found = stat()
     return stat(path, &found) == 0 && found.st_mode & S_IFMT == S_IFREG
   }
+
+  /// Bytes of the file that stands there; 0 when none does.
+  static func byteCount(_ path: String) -> Int64 {
+    var found = stat()
+    return stat(path, &found) == 0 ? Int64(found.st_size) : 0
+  }
 }

@@ -1,12 +1,5 @@
+import LocalLog
 import Streaming
-
-#if canImport(Glibc)
-  import Glibc
-#elseif canImport(Musl)
-  import Musl
-#elseif canImport(Darwin)
-  import Darwin
-#endif
 
 /// A snapshot in a file, wherever it stands.
 struct SnapshotFile: Sendable {
@@ -41,34 +34,7 @@ struct SnapshotFile: Sendable {
       throw LogError(
         .missing, "\(path) is a directory; name a snapshot in it (<partition>/<number>.snapshot)")
     }
-    let descriptor = open(path, O_RDONLY | O_CLOEXEC)
-    guard descriptor >= 0 else {
-      throw LogError(.missing, "cannot open \(path): \(String(cString: strerror(errno)))")
-    }
-    defer { _ = close(descriptor) }
-    let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: 1 << 20, alignment: 64)
-    defer { buffer.deallocate() }
-    while true {
-      let count = SnapshotFile.readSome(descriptor, buffer)
-      if count < 0, errno == EINTR { continue }
-      guard count >= 0 else {
-        throw LogError(.missing, "cannot read \(path): \(String(cString: strerror(errno)))")
-      }
-      if count == 0 { return }
-      try body(UnsafeRawBufferPointer(rebasing: buffer[..<count]))
-    }
-  }
-
-  private static func readSome(
-    _ descriptor: Int32, _ buffer: UnsafeMutableRawBufferPointer
-  ) -> Int {
-    #if canImport(Glibc)
-      Glibc.read(descriptor, buffer.baseAddress, buffer.count)
-    #elseif canImport(Musl)
-      Musl.read(descriptor, buffer.baseAddress, buffer.count)
-    #else
-      Darwin.read(descriptor, buffer.baseAddress, buffer.count)
-    #endif
+    try DirectorySnapshotStore.read(path: path, body)
   }
 }
 
