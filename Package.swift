@@ -47,7 +47,8 @@ let package = Package(
     .testTarget(
       name: "EventsTests", dependencies: ["Events"], exclude: ["Corpus"], swiftSettings: strict),
     .testTarget(
-      name: "StreamingTests", dependencies: ["Streaming", "Events"], swiftSettings: strict),
+      name: "StreamingTests", dependencies: ["Streaming", "Operators", "TestKit", "Events"],
+      swiftSettings: strict),
     .testTarget(
       name: "TopologyTests", dependencies: ["Streaming", "Operators", "Events"],
       exclude: ["Goldens"], swiftSettings: strict),

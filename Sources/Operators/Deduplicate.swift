@@ -1,14 +1,16 @@
 public import Events
 public import Streaming
 
-/// Drops a second event with the same (account, type, id) within `within` of the first, and a
-/// second conversion with the same (account, action, order) within `within.order`.
+/// Drops a second event with the same (account, type, id) within `within` of an accepted one, and
+/// a second conversion with the same (account, action, order) within `within.order`.
 ///
-/// What was seen is kept as 64-bit fingerprints with the time of the accepted event, in two
-/// generations per window length that rotate with the clock, so memory is bounded by the events
-/// of two windows: about 25 bytes each. A duplicate is found as long as it arrives no later than
-/// `out_of_orderness` behind the clock; two different events share a fingerprint with probability
-/// n²/2⁶⁵ for n events kept (3·10⁻⁶ for ten million).
+/// What was accepted is kept as 64-bit fingerprints with the newest time, in two generations per
+/// window length that rotate with the clock, so memory is bounded by the events of two windows:
+/// about 25 bytes each. A duplicate is found as long as it arrives no later than
+/// `out_of_orderness` behind the clock (where `within` is shorter than that and a tick together,
+/// only against the newest accepted event); two different events share a fingerprint with
+/// probability n²/2⁶⁵ for n events kept (3·10⁻⁶ for ten million). A window whose length or
+/// `out_of_orderness` is changed over kept state begins empty.
 public struct Deduplicate: Operator {
   public static let description = OperatorDescription(
     name: "deduplicate", version: 1,
@@ -59,10 +61,7 @@ public struct Deduplicate: Operator {
     }
     windowOfType = spans.byType.map { window($0) }
     orderWindow = window(spans.order)
-    windows = lengths.enumerated().map { index, span in
-      SightingWindow(
-        within: span, slack: setup.time.outOfOrderness, key: Int64(index), setup: setup)
-    }
+    windows = lengths.map { SightingWindow(within: $0, setup: setup) }
   }
 
   public func deallocate() {
@@ -94,12 +93,12 @@ public struct Deduplicate: Operator {
     let type = Int(event.pointee.type.rawValue)
     let fingerprint = Hash.fingerprint(
       account: event.pointee.account.hash, type: event.pointee.type, id: event.pointee.id.hash)
-    let isRepeated = windows[windowOfType[type]].saw(fingerprint, at: time, entry)
-    if isRepeated || isRepeatedOrder(event, entry) {
-      duplicates.add()
-    } else {
-      output.append(reference)
-    }
+    let order = Deduplicate.order(event)
+    // Looked at before anything is kept: what is dropped leaves no trace.
+    if order != 0, windows[orderWindow].has(order, at: time) { return duplicates.add() }
+    if windows[windowOfType[type]].saw(fingerprint, at: time, entry) { return duplicates.add() }
+    if order != 0 { _ = windows[orderWindow].saw(order, at: time, entry) }
+    output.append(reference)
   }
 
   public func prefetch(_ batch: EventBatch) {
@@ -114,18 +113,23 @@ public struct Deduplicate: Operator {
     touched.pointee = seen
   }
 
-  /// A retried conversion comes with a new id but the order it is about.
+  /// The fingerprint of a conversion's order, 0 where there is none: a retried conversion comes
+  /// with a new id but the order it is about.
   @inline(__always)
-  private func isRepeatedOrder(_ event: UnsafePointer<Event>, _ entry: borrowing Entry) -> Bool {
-    guard event.pointee.type == .conversion, !event.pointee.reference.isAbsent else { return false }
+  private static func order(_ event: UnsafePointer<Event>) -> UInt64 {
+    guard event.pointee.type == .conversion, !event.pointee.reference.isAbsent else { return 0 }
     let action = Hash.combine(event.pointee.action.hash, event.pointee.reference.hash)
     // Beside every event type's own number, so that an order never equals an id.
-    let fingerprint = Hash.combine(Hash.combine(event.pointee.account.hash, 0x100), action) | 1
-    return windows[orderWindow].saw(fingerprint, at: event.pointee.time.milliseconds, entry)
+    return Hash.combine(Hash.combine(event.pointee.account.hash, 0x100), action) | 1
   }
 
   public mutating func timers(_ due: UnsafeBufferPointer<Timer>, _ entry: borrowing Entry) {
-    for timer in due { windows[Int(timer.key)].rotate(entry.clock.milliseconds) }
+    for timer in due {
+      // The timer of a length that the topology had once goes nowhere.
+      for window in windows where window.within == timer.key {
+        window.rotate(entry.clock.milliseconds)
+      }
+    }
   }
 
   public func digest(into digest: inout StateDigest) {
@@ -139,9 +143,10 @@ public struct Deduplicate: Operator {
 private struct SightingWindow {
   /// Milliseconds between two events with the same fingerprint up to which the later is dropped.
   let within: Int64
-  /// A generation's length: what may be asked for outlives one rotation.
+  /// A generation's length. An event is kept at a clock entry less than a tick before its time,
+  /// and its duplicates may come as late as `out_of_orderness` after their own: so what may still
+  /// be asked for outlives one rotation.
   private let period: Int64
-  private let key: Int64
   private let generations: (FingerprintTable, FingerprintTable)
   private let timers: Timers
   private let state: Table<State>
@@ -151,16 +156,18 @@ private struct SightingWindow {
     var generation: Int64 = -1
   }
 
-  init(within: TimeSpan, slack: TimeSpan, key: Int64, setup: OperatorSetup) {
+  init(within: TimeSpan, setup: OperatorSetup) {
     self.within = within.milliseconds
-    self.key = key
-    period = within.milliseconds + slack.milliseconds
+    period =
+      within.milliseconds + setup.time.outOfOrderness.milliseconds + setup.time.tick.milliseconds
+    // Named by what they mean, so that a changed topology finds its own windows and no others.
+    let name = "window \(within.milliseconds)/\(period)"
     generations = (
-      FingerprintTable("window\(key).even", in: setup.store),
-      FingerprintTable("window\(key).odd", in: setup.store)
+      FingerprintTable("\(name) even", in: setup.store),
+      FingerprintTable("\(name) odd", in: setup.store)
     )
     timers = setup.timers
-    state = setup.store.table("window\(key)", of: State.self, capacity: 1)
+    state = setup.store.table(name, of: State.self, capacity: 1)
     state.append(State())
   }
 
@@ -176,13 +183,26 @@ private struct SightingWindow {
     let isEven = state[0].generation & 1 == 0
     let current = isEven ? generations.0 : generations.1
     let previous = isEven ? generations.1 : generations.0
-    if let first = current.time(of: fingerprint) {
-      if isWithin(first, time) { return true }
-    } else if let first = previous.time(of: fingerprint), isWithin(first, time) {
-      return true
+    guard let newest = current.time(of: fingerprint) ?? previous.time(of: fingerprint) else {
+      current.set(fingerprint, time: time)
+      return false
     }
-    current.set(fingerprint, time: time)
+    if isWithin(newest, time) { return true }
+    // The newest time stays: a late event must not hide it from duplicates that come in time.
+    current.set(fingerprint, time: max(newest, time))
     return false
+  }
+
+  /// The same question, without keeping anything.
+  @inline(__always)
+  func has(_ fingerprint: UInt64, at time: Int64) -> Bool {
+    let isEven = state[0].generation & 1 == 0
+    let current = isEven ? generations.0 : generations.1
+    let previous = isEven ? generations.1 : generations.0
+    guard let newest = current.time(of: fingerprint) ?? previous.time(of: fingerprint) else {
+      return false
+    }
+    return isWithin(newest, time)
   }
 
   @inline(__always)
@@ -193,7 +213,7 @@ private struct SightingWindow {
   }
 
   @inline(__always)
-  private func isWithin(_ first: Int64, _ time: Int64) -> Bool { abs(time &- first) <= within }
+  private func isWithin(_ newest: Int64, _ time: Int64) -> Bool { abs(time &- newest) <= within }
 
   /// Empties what is too old to matter; called at the clock entry where a generation begins.
   func rotate(_ clock: Int64) {
@@ -205,7 +225,7 @@ private struct SightingWindow {
       (generation & 1 == 0 ? generations.0 : generations.1).removeAll()
     }
     state.update(0).pointee.generation = generation
-    timers.add(at: EventTime(milliseconds: (generation + 1) * period), key: key)
+    timers.add(at: EventTime(milliseconds: (generation + 1) * period), key: within)
   }
 
   func forEach(_ body: (UInt64, Int64) -> Void) {

@@ -9,8 +9,8 @@ struct CommitPipeline {
   private final class Answer: Sendable {
     enum Outcome: Sendable {
       case committed
-      /// The log's last number, looked up after an answer was lost.
-      case lookedUp(Int64)
+      /// The log's last commit, looked up after an answer was lost.
+      case lookedUp(CommitPoint?)
       case failed(LogError)
     }
     let outcome = Mutex<Outcome?>(nil)
@@ -89,8 +89,8 @@ struct CommitPipeline {
     self.answer = answer
     queue.submit {
       do throws(LogError) {
-        let number = try log.committed()?.number ?? 0
-        answer.outcome.withLock { $0 = .lookedUp(number) }
+        let point = try log.committed()
+        answer.outcome.withLock { $0 = .lookedUp(point) }
       } catch {
         answer.outcome.withLock { $0 = .failed(error) }
       }
@@ -110,13 +110,7 @@ struct CommitPipeline {
     answer = nil
     switch outcome {
     case .committed: acknowledge(transaction)
-    case .lookedUp(let number):
-      if number >= transaction.number {
-        acknowledge(transaction)
-      } else {
-        retryLookup = false
-        try retry(after: nil, now: now)
-      }
+    case .lookedUp(let point): try decide(transaction, by: point, now: now)
     case .failed(let error):
       switch error.recovery {
       case .retry:
@@ -133,6 +127,24 @@ struct CommitPipeline {
       case .recreate, .stop: throw error
       }
     }
+  }
+
+  /// Whether a commit whose answer was lost has happened.
+  private mutating func decide(_ transaction: Transaction, by point: CommitPoint?, now: Int64)
+    throws(LogError)
+  {
+    let number = point?.number ?? 0
+    if number < transaction.number {
+      retryLookup = false
+      return try retry(after: nil, now: now)
+    }
+    guard number == transaction.number, point?.nextOffsets == transaction.nextOffsets else {
+      throw LogError(
+        .unavailable, recovery: .stop,
+        "another process has taken over the partition: commit \(transaction.number) is not ours, "
+          + "the log stands at \(number)")
+    }
+    acknowledge(transaction)
   }
 
   private mutating func retry(after error: LogError?, now: Int64) throws(LogError) {

@@ -12,8 +12,6 @@ final class InputBuffer {
     /// Event time; Int64.min for a rejected record, which takes the time of whatever goes before.
     var time: Int64
     var offset: Int64
-    /// Offset after it. A chunk's last record may be followed by a gap.
-    var nextOffset: Int64
     /// Its event's index in the batch, or -1 - its rejection's index.
     var outcome: Int32
     var value: UnsafeRawBufferPointer
@@ -156,9 +154,12 @@ final class InputBuffer {
       window.pointee.start = 0
       window.pointee.end = 0
       window.pointee.cursor = 0
+      // Not left to the log: records of the last chunk must never be taken again.
+      chunk.removeAll()
       let status = try log.fetch(index, into: chunk, maxRecords: InputBuffer.chunkRecords)
       isAtEnd = status == .end
-      guard status == .records, !chunk.records.isEmpty else { return status }
+      guard status == .records else { return status }
+      guard !chunk.records.isEmpty else { return .waiting }
       arrivedAt = now
     }
     decodeWindow()
@@ -174,11 +175,8 @@ final class InputBuffer {
     chunk.records.withUnsafeBufferPointer { records in
       for i in 0..<count {
         let record = records[start &+ i]
-        let isLast = start &+ i &+ 1 == records.count
         slots[i] = Slot(
-          time: InputBuffer.rejectedTime, offset: record.offset,
-          nextOffset: isLast ? chunk.nextOffset : record.offset &+ 1, outcome: 0,
-          value: record.value)
+          time: InputBuffer.rejectedTime, offset: record.offset, outcome: 0, value: record.value)
         decode(record, into: slots + i)
       }
     }

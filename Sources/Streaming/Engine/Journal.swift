@@ -21,13 +21,18 @@ public struct Epoch: Equatable, Sendable {
   public var topologyHash: UInt64
   /// The snapshot that state was loaded from when this epoch began; 0 when it began empty.
   public var snapshot: Int64
+  /// Milliseconds between clock entries: what ticks of the journal and of snapshots count.
+  public var tickMilliseconds: Int64
   /// The canonical text behind the hash, for people and audits.
   public var topology: String
 
-  public init(number: Int64, topologyHash: UInt64, snapshot: Int64, topology: String) {
+  public init(
+    number: Int64, topologyHash: UInt64, snapshot: Int64, tickMilliseconds: Int64, topology: String
+  ) {
     self.number = number
     self.topologyHash = topologyHash
     self.snapshot = snapshot
+    self.tickMilliseconds = tickMilliseconds
     self.topology = topology
   }
 }
@@ -95,6 +100,7 @@ package struct JournalWriter {
     Varint.append(signed: epoch.number, to: &bytes)
     Varint.append(epoch.topologyHash, to: &bytes)
     Varint.append(signed: epoch.snapshot, to: &bytes)
+    Varint.append(signed: epoch.tickMilliseconds, to: &bytes)
     let text = Array(epoch.topology.utf8)
     Varint.append(UInt64(text.count), to: &bytes)
     bytes.append(contentsOf: text)
@@ -174,11 +180,14 @@ package struct JournalReader {
     guard let number = Varint.readSigned(bytes, &position),
       let hash = Varint.read(bytes, &position),
       let snapshot = Varint.readSigned(bytes, &position),
+      let tick = Varint.readSigned(bytes, &position),
       let length = Varint.read(bytes, &position), length <= UInt64(bytes.count - position)
     else { throw Damage(description: "a damaged epoch in the journal") }
     let text = String(decoding: bytes[position..<(position + Int(length))], as: UTF8.self)
     position += Int(length)
-    return Epoch(number: number, topologyHash: hash, snapshot: snapshot, topology: text)
+    return Epoch(
+      number: number, topologyHash: hash, snapshot: snapshot, tickMilliseconds: tick,
+      topology: text)
   }
 }
 

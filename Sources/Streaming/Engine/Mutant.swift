@@ -13,6 +13,8 @@ package enum Mutant: String, CaseIterable, Sendable {
   case timerOrder
   /// Where a fetch ends decides where time moves.
   case batchBoundaryClock
+  /// Law 1: time moves at every fourth record only, so that neighbours decide when.
+  case countedClock
   /// Law 4: outputs are on again before the committed point is reached.
   case outputsOnTooEarly
   /// Law 4: outputs stay off for a transaction after recovery.

@@ -71,7 +71,10 @@ package final class PartitionCore {
   @inline(__always)
   package func tick(of time: Int64) -> Int64 { time / tickLength }
 
-  package func time(ofTick tick: Int64) -> Int64 { tick &* tickLength }
+  /// Time never goes beyond it: a thousand years after the latest event that there can be.
+  var lastTick: Int64 {
+    tick(of: EventTime.latest.milliseconds + TimeSpan.days(365_000).milliseconds)
+  }
 
   /// An event of the sequence. Time must already have moved to its tick.
   @inline(__always)

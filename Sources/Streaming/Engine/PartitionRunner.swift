@@ -98,6 +98,7 @@ package final class PartitionRunner {
   private let registry: [OperatorType]
   private let log: any PartitionLog
   private let snapshots: (any SnapshotStore)?
+  private let commitQueue: any WorkQueue
   private let snapshotQueue: any WorkQueue
   private let fromSnapshot: Int64?
 
@@ -109,6 +110,8 @@ package final class PartitionRunner {
   private var lastSnapshotAt: Int64 = 0
   private var lastSnapshotNumber: Int64 = -1
   private var wantsSnapshot = false
+  /// Found damaged at the start.
+  private var unusableSnapshots: [Int64] = []
   private var recordsAtSeal: Int64 = 0
   private var tickAtSeal: Int64 = -1
   private var epoch: Epoch
@@ -125,6 +128,7 @@ package final class PartitionRunner {
     self.registry = registry
     self.log = log
     self.snapshots = snapshots
+    self.commitQueue = commitQueue
     self.snapshotQueue = snapshotQueue
     self.options = options
     commits = CommitPipeline(log: log, queue: commitQueue, options: options)
@@ -133,7 +137,8 @@ package final class PartitionRunner {
       outputs: commits.current.outputs, mutant: options.mutant)
     sequencer = Sequencer(core: core, log: log, options: options)
     epoch = Epoch(
-      number: 1, topologyHash: topology.hash, snapshot: 0, topology: topology.canonicalText)
+      number: 1, topologyHash: topology.hash, snapshot: 0,
+      tickMilliseconds: topology.topology.time.tick.milliseconds, topology: topology.canonicalText)
   }
 
   // MARK: Start
@@ -177,7 +182,8 @@ package final class PartitionRunner {
     } else {
       try sequencer.start(at: try log.firstOffsets())
     }
-    recovery = Recovery(journal: try readJournal(after: loaded), committed: committed)
+    recovery = Recovery(
+      journal: try readJournal(after: loaded, upTo: committed), committed: committed)
   }
 
   /// An audit follows one epoch; where another one begins it has to end.
@@ -206,7 +212,8 @@ package final class PartitionRunner {
     } else {
       guard try startWithoutSnapshot(committed) else { return beginJournal() }
     }
-    var journal = committed == nil ? [] : try readJournal(after: loaded?.number ?? 0)
+    var journal =
+      committed == nil ? [] : try readJournal(after: loaded?.number ?? 0, upTo: committed)
     if options.mutant == .skippedOverlap, loaded != nil, let committed {
       try sequencer.jump(to: committed.nextOffsets)
       journal = []
@@ -254,6 +261,7 @@ package final class PartitionRunner {
         return try load(candidate, from: snapshots)
       } catch {
         guard error.kind == .badData || error.kind == .missing else { throw error }
+        unusableSnapshots.append(candidate)
         options.notify(
           Notice(
             .error, partition: options.partition,
@@ -274,16 +282,29 @@ package final class PartitionRunner {
         outputs: commits.current.outputs, mutant: options.mutant)
     } catch { throw LogError(.configuration, error.description) }
     let header = try core.restore(
-      number, from: store, inputs: log.inputs, partitionCount: options.partitionCount)
+      number, from: store, inputs: log.inputs, partition: options.partition,
+      partitionCount: options.partitionCount)
     self.core = core
     sequencer = Sequencer(core: core, log: log, options: options)
     return header
   }
 
-  private func readJournal(after number: Int64) throws(LogError) -> [Recovery.Record] {
+  /// The journal behind a commit, to the last commit at least: a gap would be time or records
+  /// that nobody walks again.
+  private func readJournal(after first: Int64, upTo committed: CommitPoint?) throws(LogError)
+    -> [Recovery.Record]
+  {
     var records: [Recovery.Record] = []
-    try log.journal(after: number) { (number, bytes) in
+    try log.journal(after: first) { (number, bytes) in
       records.append(Recovery.Record(number: number, bytes: Array(bytes)))
+    }
+    let last = first + Int64(records.count)
+    guard records.map(\.number) == Array((first + 1)..<(last + 1)), last >= committed?.number ?? 0
+    else {
+      throw LogError(
+        .missing,
+        "the journal lacks records between commit \(first) and commit "
+          + "\(committed?.number ?? last): bring them back, or a snapshot that is newer.")
     }
     return records
   }
@@ -294,7 +315,8 @@ package final class PartitionRunner {
       epochIsNew = false
     } else {
       epoch = Epoch(
-        number: last.number + 1, topologyHash: topology.hash, snapshot: loaded,
+        number: last.number &+ 1, topologyHash: topology.hash, snapshot: max(loaded, 0),
+        tickMilliseconds: topology.topology.time.tick.milliseconds,
         topology: topology.canonicalText)
       epochIsNew = true
     }
@@ -326,7 +348,7 @@ package final class PartitionRunner {
       progress =
         options.idleClock && sequencer.advanceIdleClock(now: now) ? .advanced : .waiting
     }
-    try commitIfDue(now: now, isIdle: progress != .advanced)
+    commitIfDue(now: now)
     return progress
   }
 
@@ -338,18 +360,18 @@ package final class PartitionRunner {
     let progress = try work.step(
       sequencer: sequencer, limit: PartitionRunner.stepRecords, now: now
     ) { (epoch) throws(LogError) in
+      try epoch.checkTick(topology)
       if isAudit {
         try auditEpoch(epoch)
       } else {
-        adoptEpoch(epoch, loaded: max(lastSnapshotNumber, 0))
+        adoptEpoch(epoch, loaded: lastSnapshotNumber)
       }
     }
-    if options.mode == .audit { try commitIfDue(now: now, isIdle: false) }
-    guard work.isDone else { return progress }
     if options.mode == .audit {
-      try commitIfDue(now: now, isIdle: true)
-      return .end
+      commitIfDue(now: now)
+      return work.isDone ? .end : progress
     }
+    guard work.isDone else { return progress }
     if let committed = work.committed { try check(committed) }
     recovery = nil
     core.outputsEnabled = options.mutant != .outputsOffTooLong
@@ -384,7 +406,7 @@ package final class PartitionRunner {
         >= PartitionRunner.commitBytes * PartitionRunner.backlogFactor
   }
 
-  private func commitIfDue(now: Int64, isIdle: Bool) throws(LogError) {
+  private func commitIfDue(now: Int64) {
     guard hasUncommitted, !commits.isBusy else { return }
     let isFull =
       recordsSinceSeal >= Int64(options.commitEvents)
@@ -457,7 +479,7 @@ package final class PartitionRunner {
     case .finished:
       lastSnapshotNumber = snapshot.number
       self.snapshot = nil
-      prune()
+      prune(upTo: snapshot.number)
     case .failed(let error):
       snapshot.abandon()
       self.snapshot = nil
@@ -468,13 +490,17 @@ package final class PartitionRunner {
     }
   }
 
-  /// Removes snapshots beyond the newest few.
-  private func prune() {
+  /// Removes snapshots beyond the newest few that can be read. Those above `number` are another
+  /// process's, which has taken over.
+  private func prune(upTo number: Int64) {
     guard let snapshots else { return }
     let (kept, partition, notify) = (options.snapshotsKept, options.partition, options.notify)
+    let unusable = unusableSnapshots
     snapshotQueue.submit {
       do throws(LogError) {
-        for old in try snapshots.list().dropFirst(kept) { try snapshots.remove(old) }
+        let mine = try snapshots.list().filter { $0 <= number }
+        let usable = mine.filter { !unusable.contains($0) }
+        for old in mine where !usable.prefix(kept).contains(old) { try snapshots.remove(old) }
       } catch {
         notify(Notice(.warning, partition: partition, "an old snapshot stays: \(error.message)"))
       }
@@ -525,7 +551,7 @@ package final class PartitionRunner {
       try advance(snapshot, now: now)
       return false
     }
-    if wantsLast, snapshots != nil, lastSnapshotNumber < commits.lastCommitted {
+    if wantsLast, snapshots != nil, max(lastSnapshotNumber, 0) < commits.lastCommitted {
       guard !triedLastSnapshot else { return true }
       triedLastSnapshot = true
       try beginSnapshot(now: now)
@@ -539,7 +565,9 @@ package final class PartitionRunner {
   package func abandon() {
     snapshot?.abandon()
     snapshot = nil
-    log.close()
+    guard commits.isBusy else { return log.close() }
+    // A commit may be under way on its queue; nothing may call the log after it is closed.
+    commitQueue.submit { [log] in log.close() }
   }
 
   package var lastCommitted: Int64 { commits.lastCommitted }

@@ -4,9 +4,10 @@ extension PartitionCore {
   /// Fills this fresh core from a snapshot.
   ///
   /// - Throws: `.badData` when the snapshot does not read, `.configuration` when it is one of
-  ///   another partition count.
+  ///   another partition, partition count or tick.
   func restore(
-    _ number: Int64, from source: any SnapshotStore, inputs: [LogInput], partitionCount: Int
+    _ number: Int64, from source: any SnapshotStore, inputs: [LogInput], partition: Int,
+    partitionCount: Int
   ) throws(LogError) -> SnapshotHeader {
     var parser = SnapshotParser()
     var restoring: StateStore.Restoring?
@@ -35,6 +36,13 @@ extension PartitionCore {
         "snapshot \(number) is one of \(header.partitionCount) partitions and there are "
           + "\(partitionCount) now; a changed partition count cannot be restored")
     }
+    guard header.partition == partition else {
+      throw LogError(
+        .configuration,
+        "snapshot \(number) is that of partition \(header.partition), not \(partition): "
+          + "the snapshots' places were mixed up")
+    }
+    try header.epoch.checkTick(topology)
     store.didRestore()
     adoptInputs(header, inputs)
     adoptTimers(header)
@@ -60,11 +68,32 @@ extension PartitionCore {
 
   /// Timers belong to operators by place; after a changed topology the places have moved.
   private func adoptTimers(_ header: SnapshotHeader) {
-    let names = topology.operators.map(\.name)
-    guard header.operators.map(\.name) != names else { return }
+    let new = topology.operators
+    guard !header.operators.elementsEqual(new, by: { $0.isSame(as: $1) }) else { return }
     reassignTimers { owner in
       guard header.operators.indices.contains(Int(owner)) else { return nil }
-      return names.firstIndex(of: header.operators[Int(owner)].name).map { Int32($0) }
+      let old = header.operators[Int(owner)]
+      return new.firstIndex { old.isSame(as: $0) }.map { Int32($0) }
+    }
+  }
+}
+
+extension SnapshotHeader.Operator {
+  /// The same step of the topology, whatever its settings: timers stay its own.
+  fileprivate func isSame(as plan: CheckedTopology.Operator) -> Bool {
+    name == plan.name && kind == plan.description.name
+  }
+}
+
+extension Epoch {
+  /// Ticks are numbers of clock entries; with another length they would be other times.
+  func checkTick(_ topology: CheckedTopology) throws(LogError) {
+    let now = topology.topology.time.tick.milliseconds
+    guard tickMilliseconds == now else {
+      throw LogError(
+        .configuration,
+        "time.tick was \(tickMilliseconds) ms when state was kept and is \(now) ms now; it cannot "
+          + "change over kept state. Set it back, or start a new group with a state of its own.")
     }
   }
 }

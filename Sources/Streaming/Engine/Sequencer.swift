@@ -23,10 +23,14 @@ package final class Sequencer {
   private let until: Int64
   /// Events after this time are not taken yet (a paced replay).
   private var paceLimit = Int64.max
+  private var isPaced = false
   private let mergeWait: Int64
   package var journal = JournalWriter()
-  /// Monotonic time at which the newest event was taken, for the idle clock.
-  private var newestTakenAt: Int64 = 0
+  /// Monotonic time at which the newest event was taken, for the idle clock; nil while that was
+  /// before this process.
+  private var newestTakenAt: Int64?
+  /// Where the idle clock goes on, and since when, while no newer event has come.
+  private var resumed: (time: Int64, at: Int64)?
 
   package init(core: PartitionCore, log: any PartitionLog, options: RunnerOptions) {
     self.core = core
@@ -72,12 +76,11 @@ package final class Sequencer {
 
   /// Lets a replay go on to the event time that `speed` has reached by now.
   package func pace(_ speed: Double, startedAt: Int64, now: Int64) {
+    isPaced = true
     let first = core.state[0].oldestTime
-    guard first != Int64.min else {
-      paceLimit = Int64.max
-      return
-    }
-    let passed = min(Double(now - startedAt) * speed, 9e15)
+    guard first != Int64.min else { return }
+    // In this order a speed that is not a number stands still.
+    let passed = max(0, min(Double(now - startedAt) * speed, 9e15))
     paceLimit = first &+ Int64(passed)
   }
 
@@ -87,6 +90,8 @@ package final class Sequencer {
 
   /// Takes up to `limit` records.
   package func step(limit: Int, now: Int64) throws(LogError) -> Progress {
+    // A paced replay counts from its first event, whose time nobody knows before it is taken.
+    let limit = isPaced && core.newestTime == Int64.min ? 1 : limit
     if inputs.count == 1 { return try stepSingle(limit: limit, now: now) }
     var taken = 0
     while taken < limit {
@@ -140,21 +145,24 @@ package final class Sequencer {
         isAtEnd = false
         // A rejected record has no time of its own: it goes as soon as it stands next.
         let time = input.head.pointee.time
-        if isLive, input.description.urgent { return .input(input.index) }
+        if isLive, input.description.urgent || time == InputBuffer.rejectedTime {
+          return .input(input.index)
+        }
         if best < 0 || time < bestTime {
           best = input.index
           bestTime = time
         }
       case .waiting:
         isAtEnd = false
-        if !input.description.urgent { isComplete = false }
+        if !(isLive && input.description.urgent) { isComplete = false }
       case .end:
         break
       }
     }
     guard best >= 0 else { return .none(atEnd: isAtEnd) }
-    guard mayTake(bestTime) else { return .none(atEnd: isPastEnd(inputs[best])) }
+    // Whoever is not there yet may have something older.
     guard isComplete else { return .none(atEnd: false) }
+    guard mayTake(bestTime) else { return .none(atEnd: isPastEnd(inputs[best])) }
     if isLive, someInputEnded, now - inputs[best].arrivedAt < mergeWait {
       return .none(atEnd: false)
     }
@@ -187,6 +195,7 @@ package final class Sequencer {
   @inline(never)
   private func moveClock(to time: Int64, now: Int64) {
     let tick = core.tick(of: time)
+    if mutant == .countedClock, core.tick >= 0, core.recordsTaken % 4 != 0 { return }
     if mutant == .wallClock, core.tick >= 0 {
       journal.clock(tick: tick)
       core.advance(toTick: tick + now % 2)
@@ -198,11 +207,14 @@ package final class Sequencer {
   @inline(__always)
   private func takeRecord(_ input: InputBuffer) {
     let slot = input.head
+    // Where the log has a gap after the record makes no difference: what is noted must not depend
+    // on where a fetch ended.
+    let nextOffset = slot.pointee.offset &+ 1
     if mutant != .rejectedNotCounted || slot.pointee.outcome >= 0 {
-      journal.took(input: input.index, nextOffset: slot.pointee.nextOffset)
+      journal.took(input: input.index, nextOffset: nextOffset)
     }
     let state = core.inputStates.update(Int32(truncatingIfNeeded: input.index))
-    state.pointee.nextOffset = slot.pointee.nextOffset
+    state.pointee.nextOffset = nextOffset
     if let event = input.event {
       if slot.pointee.time > state.pointee.newestTime {
         state.pointee.newestTime = slot.pointee.time
@@ -220,14 +232,19 @@ package final class Sequencer {
   }
 
   /// With every input at its end, time goes on from the newest event by the monotonic time since
-  /// it was taken. Returns whether a clock entry was made.
+  /// it was taken; after a restart, from where time stood. Returns whether a clock entry was made.
   package func advanceIdleClock(now: Int64) -> Bool {
     let newest = core.state[0].newestTime
-    guard newest != Int64.min, newestTakenAt > 0 else {
-      newestTakenAt = now
-      return false
+    guard newest != Int64.min else { return false }
+    let (from, since): (Int64, Int64)
+    if let newestTakenAt {
+      (from, since) = (newest, newestTakenAt)
+    } else {
+      let start = resumed ?? (max(newest, core.clock.milliseconds), now)
+      resumed = start
+      (from, since) = start
     }
-    let tick = core.tick(of: newest &+ max(now - newestTakenAt, 0))
+    let tick = core.tick(of: from &+ max(now - since, 0))
     guard tick > core.tick else { return false }
     if mutant == .unjournaledIdleClock {
       core.advance(toTick: tick)
@@ -250,6 +267,9 @@ package final class Sequencer {
       guard tick > core.tick else {
         throw LogError(.badData, "the journal moves time backwards, to tick \(tick)")
       }
+      guard tick <= core.lastTick else {
+        throw LogError(.badData, "the journal moves time beyond all time, to tick \(tick)")
+      }
       moveClock(toTick: tick)
       return true
     case .run(let index, let nextOffset):
@@ -268,6 +288,10 @@ package final class Sequencer {
     var taken = 0
     while core.inputStates[Int32(input.index)].nextOffset < nextOffset {
       guard taken < limit, try input.fill(now: now) == .records else { return false }
+      guard core.tick >= 0 || input.event == nil else {
+        throw LogError(
+          .badData, "the journal takes an event of \(input.description.topic) before time begins")
+      }
       takeRecord(input)
       taken += 1
     }

@@ -44,6 +44,14 @@ public struct SnapshotHeader: Equatable, Sendable {
       return bytes.overflow || sum.overflow ? Int.max : sum.partialValue
     }
   }
+
+  /// Pages that all rows stand on.
+  var pageCount: UInt64 {
+    regions.reduce(0) {
+      let rowsPerPage = Streaming.Region.pageBytes / $1.stride
+      return $0 &+ UInt64(($1.rows + rowsPerPage - 1) / rowsPerPage)
+    }
+  }
 }
 
 /// The file format of snapshots (version 1).
@@ -62,6 +70,9 @@ enum SnapshotFormat {
     case pages = 2
     case end = 3
   }
+
+  /// Longest region that a reader accepts.
+  static let regionBytesMax = 1 << 40
 
   /// A page within a `pages` payload: region, page number and byte count, then the bytes.
   static let pageHeaderBytes = 12
@@ -101,6 +112,7 @@ enum SnapshotFormat {
     Varint.append(signed: header.epoch.number, to: &bytes)
     Varint.append(header.epoch.topologyHash, to: &bytes)
     Varint.append(signed: header.epoch.snapshot, to: &bytes)
+    Varint.append(signed: header.epoch.tickMilliseconds, to: &bytes)
     append(header.epoch.topology, to: &bytes)
     Varint.append(signed: header.tick, to: &bytes)
     append(header.inputs.count, to: &bytes)
@@ -182,9 +194,11 @@ enum SnapshotFormat {
 
     mutating func epoch() -> Epoch? {
       guard let number = int64(), let hash = Varint.read(bytes, &position),
-        let snapshot = int64(), let topology = text()
+        let snapshot = int64(), let tick = int64(), let topology = text()
       else { return nil }
-      return Epoch(number: number, topologyHash: hash, snapshot: snapshot, topology: topology)
+      return Epoch(
+        number: number, topologyHash: hash, snapshot: snapshot, tickMilliseconds: tick,
+        topology: topology)
     }
 
     mutating func input() -> SnapshotHeader.Input? {
@@ -202,7 +216,7 @@ enum SnapshotFormat {
     mutating func region() -> SnapshotHeader.Region? {
       guard let section = text(), let name = text(), let version = int(), let stride = int(),
         let rows = int(), stride > 0, stride <= Streaming.Region.pageBytes, rows >= 0,
-        rows <= 1 << 40
+        rows <= SnapshotFormat.regionBytesMax / stride
       else { return nil }
       return SnapshotHeader.Region(
         section: section, name: name, version: version, stride: stride, rows: rows)

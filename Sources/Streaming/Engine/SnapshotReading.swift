@@ -50,8 +50,10 @@ package struct SnapshotParser {
   private func nextFrame(_ position: inout Int) throws(SnapshotDamage)
     -> (kind: UInt8, range: Range<Int>)?
   {
+    guard !isComplete || pending.count == position else {
+      throw SnapshotDamage("bytes after the snapshot's end")
+    }
     guard pending.count - position >= SnapshotFormat.frameHeaderBytes else { return nil }
-    guard !isComplete else { throw SnapshotDamage("bytes after the snapshot's end") }
     let (kind, length, sum) = pending.withUnsafeBytes { raw in
       (
         raw[position],
@@ -88,7 +90,8 @@ package struct SnapshotParser {
       try readPages(range, header, body)
     case (.end, let header?):
       var position = range.lowerBound
-      guard Varint.read(pending, &position) == pages, Varint.read(pending, &position) == bytes
+      guard pages == header.pageCount, Varint.read(pending, &position) == pages,
+        Varint.read(pending, &position) == bytes, position == range.upperBound
       else {
         throw SnapshotDamage("pages are missing")
       }

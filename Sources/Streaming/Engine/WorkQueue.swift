@@ -41,6 +41,8 @@ public final class ThreadQueue: WorkQueue {
     thread = Thread(name: name) { shared.run() }
   }
 
+  deinit { close() }
+
   public func submit(_ job: @escaping @Sendable () -> Void) {
     shared.state.withLock {
       precondition(!$0.isClosed, "a job for a closed queue")
@@ -49,9 +51,13 @@ public final class ThreadQueue: WorkQueue {
     shared.signal.notify()
   }
 
-  /// Runs what was submitted, then ends the thread. Returns when it has ended; call it once.
+  /// Runs what was submitted, then ends the thread. Returns when it has ended.
   public func close() {
-    shared.state.withLock { $0.isClosed = true }
+    let wasClosed = shared.state.withLock { state in
+      defer { state.isClosed = true }
+      return state.isClosed
+    }
+    guard !wasClosed else { return }
     shared.signal.notify()
     thread.join()
   }

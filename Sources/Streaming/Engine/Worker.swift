@@ -8,7 +8,6 @@ import Synchronization
 final class Worker: SerialExecutor {
   private struct State {
     var jobs: [UnownedJob] = []
-    var isStopped = false
     /// The worker's own thread, known once it runs.
     var thread: UInt?
   }
