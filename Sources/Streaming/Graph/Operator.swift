@@ -137,9 +137,14 @@ public struct Timers {
 public struct StateDigest: Equatable, Sendable, CustomStringConvertible {
   public private(set) var low: UInt64 = 0
   public private(set) var high: UInt64 = 0
+  /// Of the operator whose facts are being added; no part of the sum.
   package var section: UInt64 = 0
 
   public init() {}
+
+  public static func == (a: StateDigest, b: StateDigest) -> Bool {
+    a.low == b.low && a.high == b.high
+  }
 
   /// Adds one fact: `owner` says whose (a path hash of account, campaign, ad), `words` what.
   public mutating func add(owner: UInt64, _ words: Int64...) {
