@@ -1,3 +1,5 @@
+public import Streaming
+
 #if canImport(Glibc)
   import Glibc
 #elseif canImport(Musl)
@@ -5,7 +7,6 @@
 #elseif canImport(Darwin)
   import Darwin
 #endif
-public import Streaming
 
 /// Snapshots as files: `<directory>/<name>/<partition>/<number>.snapshot`.
 ///

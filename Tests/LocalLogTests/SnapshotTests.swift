@@ -1,11 +1,12 @@
+import LocalLog
+import Streaming
+import Testing
+
 #if canImport(Glibc)
   import Glibc
 #elseif canImport(Darwin)
   import Darwin
 #endif
-import LocalLog
-import Streaming
-import Testing
 
 @Suite("Snapshots in a directory")
 struct SnapshotTests {
