@@ -1,5 +1,5 @@
-public import Events
-public import Simulation
+import Events
+import Simulation
 public import Streaming
 import Synchronization
 
@@ -17,7 +17,7 @@ public final class EndlessLog: PartitionLog {
   private let start: CommitPoint?
   private let next = Mutex<Int64>(0)
   /// When the first record was asked for, in monotonic nanoseconds; 0 until then.
-  public let firstFetchAt = Atomic<UInt64>(0)
+  let firstFetchAt = Atomic<UInt64>(0)
   private let last = Mutex<CommitPoint?>(nil)
 
   /// - Parameters:

@@ -1,4 +1,4 @@
-public import Events
+import Events
 public import Simulation
 
 #if canImport(Glibc)
@@ -52,7 +52,7 @@ public struct BenchmarkFailure: Error, CustomStringConvertible {
   public init(_ description: String) { self.description = description }
 }
 
-/// Records back to back in memory.
+/// Records in memory, each with a line end behind it.
 public final class RecordBlock: @unchecked Sendable {
   // Filled by `init`, only read after.
   public let bytes: UnsafeMutableRawBufferPointer
@@ -70,6 +70,7 @@ public final class RecordBlock: @unchecked Sendable {
     Histories.forEach(settings) { line, record in
       guard isWanted(record) else { return }
       all += copy line
+      all.append(10)
       starts.append(all.count)
     }
     bytes = .allocate(byteCount: all.count + 64, alignment: 64)
@@ -80,6 +81,6 @@ public final class RecordBlock: @unchecked Sendable {
   deinit { bytes.deallocate() }
 
   public subscript(index: Int) -> UnsafeRawBufferPointer {
-    UnsafeRawBufferPointer(rebasing: bytes[starts[index]..<starts[index + 1]])
+    UnsafeRawBufferPointer(rebasing: bytes[starts[index]..<starts[index + 1] - 1])
   }
 }

@@ -1,6 +1,6 @@
 public import Events
 public import LocalLog
-public import Operators
+import Operators
 public import Simulation
 public import Streaming
 
@@ -23,7 +23,9 @@ public enum Jobs {
 
   /// Decodes records with full validation; returns how many were refused.
   @inline(never)
-  public static func decode(_ block: RecordBlock, _ decoder: inout EventDecoder, _ batch: EventBatch)
+  public static func decode(
+    _ block: RecordBlock, _ decoder: inout EventDecoder, _ batch: EventBatch
+  )
     -> Int
   {
     var refused = 0
@@ -41,9 +43,8 @@ public enum Jobs {
     guard let start = block.bytes.baseAddress else { return 0 }
     var found = 0
     var place = 0
-    while place < block.byteCount, let end = memchr(start + place, 0x7D, block.byteCount - place) {
+    while place < block.byteCount, let end = memchr(start + place, 10, block.byteCount - place) {
       found += 1
-      // To the next record: braces within are passed over by the distance.
       place = UnsafeRawPointer(end) - UnsafeRawPointer(start) + 1
     }
     return found
@@ -62,11 +63,11 @@ public enum Jobs {
 
   public struct ReplayResult {
     public var records: Int64
-    public var seconds: Double
+    public var cost: System.Cost
     public var digest: String
   }
 
-  /// Replays a file or a local log's topic; the seconds are those of the engine alone.
+  /// Replays a file or a local log's topic; the cost is that of the engine alone.
   public static func replay(
     _ topology: CheckedTopology, _ replay: FileReplay, workers: Int = 1
   ) throws -> ReplayResult {
@@ -78,11 +79,11 @@ public enum Jobs {
           options: RunnerOptions(
             mode: .replay, partition: number, partitionCount: replay.partitions.count))
       }, workers: workers)
-    let seconds = try System.seconds { try engine.run() }
+    let cost = try System.cost { try engine.run() }
     try replay.finish()
     let values = engine.statuses.map(\.current)
     return ReplayResult(
-      records: values.reduce(0) { $0 + $1.records }, seconds: seconds,
+      records: values.reduce(0) { $0 + $1.records }, cost: cost,
       digest: values.map { $0.digest.map { "\($0)" } ?? "" }.joined(separator: " "))
   }
 
@@ -129,6 +130,31 @@ public enum Jobs {
       try append(copy line, at: record.time.milliseconds, to: appenders[partition])
     }
     for appender in appenders { try appender.close() }
+  }
+
+  /// Appends records to a new log, with its own compression and without a sync for each flush.
+  public static func append(_ block: RecordBlock, toNewLog path: String) throws {
+    let store = try LocalLogStore.open(
+      path, creating: true, options: LocalLogOptions(fsync: .never))
+    try store.createTopic("events", partitions: 1)
+    let appender = try store.appender("events", partition: 0)
+    for index in 0..<block.count {
+      try appender.append(
+        key: UnsafeRawBufferPointer(start: nil, count: 0), value: block[index],
+        appendTime: Int64(index), eventTime: Int64(index))
+    }
+    try appender.close()
+  }
+
+  /// Reads a log's topic to its end; returns the bytes.
+  public static func read(log path: String) throws -> Int {
+    let reader = try LocalLogStore.open(path).reader("events", partition: 0)
+    let chunk = RecordChunk()
+    var bytes = 0
+    while try reader.fetch(into: chunk, maxRecords: 4096) == .records {
+      for record in chunk.records { bytes += record.value.count }
+    }
+    return bytes
   }
 
   private static func append(

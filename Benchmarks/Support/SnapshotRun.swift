@@ -1,6 +1,6 @@
-public import LocalLog
+import LocalLog
 import Operators
-public import Streaming
+import Streaming
 import Synchronization
 
 /// A live partition whose state is made large, that takes a snapshot while events flow, and that
@@ -64,7 +64,9 @@ public enum SnapshotRun {
   ) throws -> Int64 {
     let clock = StepClock()
     var options = RunnerOptions(mode: .live, snapshotEvery: StepClock.leap)
-    options.notify = { if $0.level != .info { notice($0.description) } }
+    options.notify = {
+      if $0.level != .info, !store.isClosed.load(ordering: .relaxed) { notice($0.description) }
+    }
     let engine = try Engine(
       topology: Jobs.tally(), registry: OperatorRegistry.all,
       partitions: [

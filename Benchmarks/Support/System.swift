@@ -19,6 +19,41 @@ public enum System {
     return UInt64(now.tv_sec) * 1_000_000_000 + UInt64(now.tv_nsec)
   }
 
+  /// What a job took.
+  public struct Cost: Sendable {
+    public var seconds: Double
+    /// Of all threads and, once they have ended, all children: what other processes do beside it
+    /// hardly shows here.
+    public var cpuSeconds: Double
+
+    public init(seconds: Double = 0, cpuSeconds: Double = 0) {
+      self.seconds = seconds
+      self.cpuSeconds = cpuSeconds
+    }
+  }
+
+  public static func cost(_ job: () throws -> Void) rethrows -> Cost {
+    let (start, cpu) = (nanoseconds(), cpuSeconds())
+    try job()
+    return Cost(seconds: Double(nanoseconds() - start) / 1e9, cpuSeconds: cpuSeconds() - cpu)
+  }
+
+  /// Seconds of processor time of this process and its ended children.
+  public static func cpuSeconds() -> Double {
+    func seconds(_ time: timeval) -> Double { Double(time.tv_sec) + Double(time.tv_usec) / 1e6 }
+    var sum = 0.0
+    for who in [System.this, System.children] {
+      var usage = rusage()
+      getrusage(who, &usage)
+      sum += seconds(usage.ru_utime) + seconds(usage.ru_stime)
+    }
+    return sum
+  }
+
+  // RUSAGE_SELF and RUSAGE_CHILDREN, which each platform gives another type.
+  private static let this: Int32 = 0
+  private static let children: Int32 = -1
+
   /// Runs a job and returns its seconds.
   public static func seconds(_ job: () throws -> Void) rethrows -> Double {
     let start = nanoseconds()
@@ -26,19 +61,11 @@ public enum System {
     return Double(nanoseconds() - start) / 1e9
   }
 
-  /// Lets this process, the threads it makes from now on and its children use the first `count`
-  /// cores only; false where the system cannot.
+  /// Lets this thread, the threads it makes from now on and its children use the first `count`
+  /// cores only; false where the system has no `taskset`.
   @discardableResult
   public static func useCores(_ count: Int) -> Bool {
-    #if canImport(Glibc)
-      var set = cpu_set_t()
-      withUnsafeMutableBytes(of: &set) {
-        for core in 0..<count { $0[core / 8] |= 1 << UInt8(core % 8) }
-      }
-      return sched_setaffinity(0, MemoryLayout<cpu_set_t>.size, &set) == 0
-    #else
-      return false
-    #endif
+    shell("taskset -cp 0-\(count - 1) \(getpid()) > /dev/null 2>&1") == 0
   }
 
   public static var coreCount: Int { sysconf(Int32(_SC_NPROCESSORS_ONLN)) }

@@ -41,7 +41,8 @@ private func compressed(_ bytes: [UInt8]) -> [UInt8] {
   do {
     let folder = path + ".out"
     let replay = try FileReplay.open(
-      files: ["/dev/null"], source: "", outputs: [LogOutput(sink: "s", topic: "s", compacted: false)],
+      files: ["/dev/null"], source: "",
+      outputs: [LogOutput(sink: "s", topic: "s", compacted: false)],
       to: .init(directory: folder, overwrite: true, compress: true))
     let transaction = Transaction()
     transaction.number = 1
@@ -69,7 +70,8 @@ public func run(_ start: UnsafePointer<UInt8>, _ count: Int) -> CInt {
       "lines by \(maxRecords) are the same lines")
   }
   let isCompressed = bytes.starts(with: [0x28, 0xB5, 0x2F, 0xFD])
-  let isSkippable = count >= 4 && bytes[0] & 0xF0 == 0x50 && bytes[1...3].elementsEqual([0x2A, 0x4D, 0x18])
+  let isSkippable =
+    count >= 4 && bytes[0] & 0xF0 == 0x50 && bytes[1...3].elementsEqual([0x2A, 0x4D, 0x18])
   if !isCompressed, !isSkippable {
     require(!whole.failed, "a plain file always reads")
     require(whole.lines == simple(Array(bytes)), "lines are what stands between line ends")
