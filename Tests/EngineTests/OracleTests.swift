@@ -57,7 +57,7 @@ import Testing
   /// What is different; nil where the engine agrees with the recomputation in everything.
   static func difference(_ records: [[UInt8]], _ subject: Case, fetchLimit: Int) throws -> String? {
     let naive = NaiveTally(records, subject.naive)
-    let driver = try TopologyDriver(
+    let driver = try PartitionDriver(
       subject.topology(), registry: OperatorRegistry.all, fetchLimit: { fetchLimit })
     try driver.send(records)
     driver.finish()
@@ -200,7 +200,7 @@ import Testing
       settings.latePerMillion = 50_000
       settings.badPerMillion = 20_000
       var generator = HistoryGenerator(settings)
-      let driver = try TopologyDriver(Case().topology(), registry: OperatorRegistry.all)
+      let driver = try PartitionDriver(Case().topology(), registry: OperatorRegistry.all)
       var line: [UInt8] = []
       var records: [[UInt8]] = []
       while generator.next(into: &line) != nil { records.append(line) }

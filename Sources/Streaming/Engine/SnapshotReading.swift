@@ -90,13 +90,13 @@ package struct SnapshotParser {
       try readPages(range, header, body)
     case (.end, let header?):
       var position = range.lowerBound
-      guard pages == header.pageCount, Varint.read(pending, &position) == pages,
-        Varint.read(pending, &position) == bytes, position == range.upperBound
+      guard Varint.read(pending, &position) == pages, Varint.read(pending, &position) == bytes,
+        position == range.upperBound
       else {
         throw SnapshotDamage("pages are missing")
       }
-      // Every page once, so as many bytes as the header speaks of are all of them.
-      guard bytes == UInt64(header.stateBytes) else {
+      // Every page once, so as many pages and bytes as the header speaks of are all of them.
+      guard pages == header.pageCount, bytes == UInt64(header.stateBytes) else {
         throw SnapshotDamage(
           "it holds \(bytes) bytes of state, its header speaks of \(header.stateBytes)")
       }
