@@ -73,6 +73,11 @@ public final class SimulatedBroker: Sendable {
     }
   }
 
+  /// Loses one record of the journal.
+  public func forgetJournal(_ number: Int64) {
+    state.withLock { state in state.journal.removeAll { $0.number == number } }
+  }
+
   /// Opens the partition for one process; processes that opened it before are fenced.
   public func open(faults: SimulatedFaults = SimulatedFaults()) -> SimulatedLog {
     let generation = state.withLock {

@@ -19,6 +19,7 @@ import Testing
       var lookups: [Result<CommitPoint?, LogError>] = []
       /// `commit 3: a,b` or `look up`.
       var calls: [String] = []
+      var records: [ScriptedInputs.Record] = []
     }
 
     let state: Mutex<State>
@@ -51,9 +52,22 @@ import Testing
       return try answer.get()
     }
 
+    /// What the next fetch brings.
+    var records: [ScriptedInputs.Record] {
+      get { state.withLock { $0.records } }
+      set { state.withLock { $0.records = newValue } }
+    }
+
     func fetch(_ input: Int, into chunk: RecordChunk, maxRecords: Int) throws(LogError)
       -> FetchStatus
-    { .end }
+    {
+      let script = [ScriptedInputs.Fetch.records(records)]
+      guard !records.isEmpty else { return .end }
+      records = []
+      return try ScriptedInputs(inputs: inputs, [script])
+        .fetch(0, into: chunk, maxRecords: maxRecords)
+    }
+
     func seek(_ input: Int, to offset: Int64) throws(LogError) {}
     func firstOffsets() throws(LogError) -> [Int64] { [0] }
     func journal(
