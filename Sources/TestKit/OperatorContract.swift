@@ -149,7 +149,8 @@ public struct OperatorContract {
     return nil
   }
 
-  private func checkSnapshots(_ records: [[UInt8]], _ choice: inout SeededChoice) throws -> String? {
+  private func checkSnapshots(_ records: [[UInt8]], _ choice: inout SeededChoice) throws -> String?
+  {
     let inputs = [LogInput(source: "", topic: "events")]
     let whole = try PartitionDriver(
       resuming: SimulatedBroker(inputs: inputs), topology, registry: registry, mutant: mutant)
@@ -285,7 +286,8 @@ public struct OperatorContract {
     guard let place = text.firstRange(of: "\"time\":") else { return record }
     var end = place.upperBound
     if text[end] == "\"" {
-      end = text[text.index(after: end)...].firstIndex(of: "\"").map { text.index(after: $0) } ?? end
+      end =
+        text[text.index(after: end)...].firstIndex(of: "\"").map { text.index(after: $0) } ?? end
     } else {
       while end < text.endIndex, text[end].isNumber { end = text.index(after: end) }
     }
@@ -306,7 +308,8 @@ public struct OperatorContract {
       case UInt8(ascii: "a")...UInt8(ascii: "z"):
         let word = [byte] + rest.prefix { (UInt8(ascii: "a")...UInt8(ascii: "z")).contains($0) }
         let isExponent = word == [UInt8(ascii: "e")]
-        guard isExponent || ["true", "false", "null"].contains(String(decoding: word, as: UTF8.self))
+        guard
+          isExponent || ["true", "false", "null"].contains(String(decoding: word, as: UTF8.self))
         else { return "an output that is not JSON: \(output)" }
         rest = rest.dropFirst(word.count - 1)
       default:

@@ -124,7 +124,8 @@ import Testing
       var id = "i\(choice.below(12))"
       switch choice.below(25) {
       case 0:
-        log.append(Array(choice.pick(["", "{}", "no", #"{"type":"click","id":"1","time":-1}"#]).utf8))
+        log.append(
+          Array(choice.pick(["", "{}", "no", #"{"type":"click","id":"1","time":-1}"#]).utf8))
         continue
       case 1:
         // Still in time, so that it must be found.
@@ -137,7 +138,8 @@ import Testing
         // Too late for anyone to ask whether it was seen; it still counts.
         time = now - Int64(choice.below(100_000_000))
         id = "late\(n)"
-      case 3 where !sent.isEmpty: time = now + subject.naive.maxGap + 1 + Int64(choice.below(1_000_000))
+      case 3 where !sent.isEmpty:
+        time = now + subject.naive.maxGap + 1 + Int64(choice.below(1_000_000))
       default: break
       }
       let record = OracleTests.record(

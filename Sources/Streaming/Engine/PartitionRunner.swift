@@ -58,7 +58,8 @@ public struct RunnerOptions: Sendable {
 
   public init(
     mode: Mode, partition: Int = 0, partitionCount: Int = 1, commitEvery: Int64 = 100,
-    commitPatience: Int64 = 120_000, commitEvents: Int = 65_536, snapshotEvery: Int64? = nil, snapshotsKept: Int = 2,
+    commitPatience: Int64 = 120_000, commitEvents: Int = 65_536, snapshotEvery: Int64? = nil,
+    snapshotsKept: Int = 2,
     acceptLoss: Bool = false, until: EventTime? = nil, speed: Double? = nil,
     notify: @escaping @Sendable (Notice) -> Void = { _ in }
   ) {

@@ -23,9 +23,12 @@ import Testing
 
   @Test func timeMovesBeforeTheFirstRecordAtOrAfterIt() throws {
     var sequence = try Sequence([
-      [.records([5_999, 6_000, 6_001, 6_999, 7_000, 3_600_500].enumerated().map {
-        Record(Int64($0), at: $1)
-      })]
+      [
+        .records(
+          [5_999, 6_000, 6_001, 6_999, 7_000, 3_600_500].enumerated().map {
+            Record(Int64($0), at: $1)
+          })
+      ]
     ])
     #expect(try sequence.run() == .end)
     #expect(try trace(sequence) == "|5 a0 |6 a1 a2 a3 |7 a4 |3600 a5")
