@@ -8,7 +8,9 @@ SHELL := /bin/bash
 
 # SwiftPM keeps the dependencies' warnings out of this: only our own targets are held to it.
 STRICT := -Xswiftc -warnings-as-errors
-FORMATTED := Package.swift Sources Tests $(filter-out %.resolved,$(wildcard Benchmarks/*))
+FORMATTED := Package.swift Sources Benchmarks/Package.swift Benchmarks/Suite Benchmarks/Support \
+  Benchmarks/Tools $(filter-out Tests/Fuzz,$(wildcard Tests/*)) Tests/Fuzz/Package.swift \
+  Tests/Fuzz/Sources
 TEST_LOG := .build/test.log
 
 # `make test FILTER=EventsTests` runs part of the tests; `make bench FILTER=Decoding` part of
@@ -16,7 +18,7 @@ TEST_LOG := .build/test.log
 FILTER ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup toolchain libraries build demo test test-build check lint leftovers format bench clean
+.PHONY: help setup toolchain libraries build demo test test-build check lint leftovers format bench baseline measure fuzz clean
 
 help: ## List these targets
 	@echo "usage: make TARGET"
@@ -106,7 +108,7 @@ leftovers:
 	if git rev-parse --is-inside-work-tree >/dev/null 2>&1; then \
 	  git diff --check "$$(git hash-object -t tree /dev/null)" -- . \
 	    || { echo "blanks at line ends or conflict markers: see above" >&2; exit 1; }; \
-	  tracked=$$(git ls-files -- Package.resolved '.build*' 'Benchmarks/.build*' '*.swp' '.DS_Store'); \
+	  tracked=$$(git ls-files -- '*Package.resolved' '.build*' 'Benchmarks/.build*' 'Tests/Fuzz/.build*' '*.swp' '.DS_Store'); \
 	  if [ -n "$$tracked" ]; then echo "must not be committed: $$tracked" >&2; exit 1; fi; \
 	  large=$$(git ls-files -z | xargs -0 -I{} find {} -maxdepth 0 -type f -size +2048k); \
 	  if [ -n "$$large" ]; then echo "larger than 2 MiB: $$large" >&2; exit 1; fi; \
@@ -115,8 +117,36 @@ leftovers:
 format: toolchain ## Format the sources in place
 	swift format --in-place --parallel --recursive $(FORMATTED)
 
-bench: setup ## Run the benchmarks (FILTER=NAME for some of them)
+# Files and folders are left where the tools find them again: /tmp/bidmill-measure.
+BENCHMARKS := swift build --package-path Benchmarks -c release --product measure
+MEASURE := Benchmarks/.build/release/measure
+
+bench: setup ## Run the benchmarks (FILTER=REGEX for some), check counts per event against the baseline
 	swift package --package-path Benchmarks benchmark $(if $(FILTER),--filter '$(FILTER)')
+	@$(if $(FILTER),,$(BENCHMARKS) && $(MEASURE) count)
+
+baseline: setup ## Accept instructions and allocations per event as they are now
+	@$(BENCHMARKS) && $(MEASURE) count --update
+
+# `make measure MEASURE_OPTIONS="--events 1000000 --only reading"`: see --help.
+measure: setup ## Print throughput, pauses and restore time beside what this machine can do
+	@$(BENCHMARKS) && $(MEASURE) $(MEASURE_OPTIONS)
+
+# TARGET is decoder, topology, snapshot, log or lines. What was learned stays in CORPUS; what was
+# found lies beside it. ASAN=1 adds the address sanitizer.
+TARGET ?= decoder
+SECONDS_MAX := $(if $(filter command line environment,$(origin SECONDS)),$(SECONDS),60)
+FUZZ_BUILD := $(CURDIR)/Tests/Fuzz/.build$(if $(ASAN),-asan)
+CORPUS := $(CURDIR)/Tests/Fuzz/.build/corpus/$(TARGET)
+
+fuzz: setup ## Fuzz a reader (TARGET=decoder, topology, snapshot, log or lines; SECONDS=60; ASAN=1)
+	swift build --package-path Tests/Fuzz -c release --scratch-path $(FUZZ_BUILD) \
+	  --product $(TARGET) --sanitize fuzzer $(if $(ASAN),--sanitize address) \
+	  -Xswiftc -parse-as-library
+	@mkdir -p $(CORPUS)
+	BIDMILL_ROOT=$(CURDIR) SWIFT_BACKTRACE=enable=no ASAN_OPTIONS=detect_leaks=0 \
+	  $(FUZZ_BUILD)/release/$(TARGET) -max_total_time=$(SECONDS_MAX) -print_final_stats=1 \
+	  -artifact_prefix=$(CORPUS)- $(CORPUS)
 
 clean: ## Remove what was built
-	rm -rf .build .build-* Benchmarks/.build
+	rm -rf .build .build-* Benchmarks/.build Tests/Fuzz/.build Tests/Fuzz/.build-asan

@@ -58,6 +58,10 @@ let package = Package(
     .testTarget(
       name: "SimulationTests", dependencies: ["Simulation", "Events"], swiftSettings: strict),
     .testTarget(
+      name: "CommandTests",
+      dependencies: ["bidmill", "Streaming", "LocalLog", "Simulation", "Events"],
+      swiftSettings: strict),
+    .testTarget(
       name: "EngineTests",
       dependencies: ["Streaming", "Operators", "LocalLog", "Simulation", "TestKit", "Events"],
       swiftSettings: strict),

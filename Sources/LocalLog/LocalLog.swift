@@ -26,7 +26,9 @@
 /// How a local log writes.
 public struct LocalLogOptions: Sendable {
   /// When written bytes are forced to the disk. A crash of the process alone loses nothing that
-  /// was written, whichever is chosen; this is about power and the kernel.
+  /// was written, whichever is chosen; this is about power and the kernel. With anything but
+  /// `always` a loss of power may take outputs of commits that survive it: such a log is refused
+  /// when it is opened, and found by `verify`, never silently shortened.
   public enum Fsync: Sendable, Equatable {
     /// Before every flush or commit returns.
     case always

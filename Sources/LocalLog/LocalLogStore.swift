@@ -1,3 +1,5 @@
+public import Streaming
+
 #if canImport(Glibc)
   import Glibc
 #elseif canImport(Musl)
@@ -5,7 +7,6 @@
 #elseif canImport(Darwin)
   import Darwin
 #endif
-public import Streaming
 
 /// What a topic's `topic.json` says.
 public struct TopicInfo: Sendable, Equatable {
@@ -105,11 +106,13 @@ public struct LocalLogStore: Sendable {
   ) throws(LogError) -> TopicInfo {
     guard partitions > 0, partitions <= 4096 else {
       throw LogError(
-        .configuration, "the topic \(name) would have \(partitions) partitions: 1 to 4096 are allowed")
+        .configuration,
+        "the topic \(name) would have \(partitions) partitions: 1 to 4096 are allowed")
     }
     guard (1...19).contains(level) else {
       throw LogError(
-        .configuration, "the topic \(name) would have compression level \(level): 1 to 19 are allowed")
+        .configuration,
+        "the topic \(name) would have compression level \(level): 1 to 19 are allowed")
     }
     let path = try topicPath(name)
     try FileSystem.makeDirectory(path, faults: options.faults)

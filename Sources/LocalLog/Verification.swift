@@ -266,7 +266,8 @@ private struct Verifier: ~Copyable {
       report(
         .damage, cursor.path, cursor.position,
         "the file ends here, but commits reach to byte \(end.position)")
-    } else if end.segment < cursor.base || end.position < cursor.position, end.segment <= cursor.base
+    } else if end.segment < cursor.base || end.position < cursor.position,
+      end.segment <= cursor.base
     {
       report(
         .tornTail, cursor.path, end.segment == cursor.base ? end.position : 0,

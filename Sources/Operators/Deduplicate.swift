@@ -134,7 +134,7 @@ public struct Deduplicate: Operator {
 
   public func digest(into digest: inout StateDigest) {
     for window in windows {
-      window.forEach { fingerprint, time in digest.add(owner: fingerprint, window.within, time) }
+      window.visit { fingerprint, time in digest.add(owner: fingerprint, window.within, time) }
     }
   }
 }
@@ -228,8 +228,8 @@ private struct SightingWindow {
     timers.add(at: EventTime(milliseconds: (generation + 1) * period), key: within)
   }
 
-  func forEach(_ body: (UInt64, Int64) -> Void) {
-    generations.0.forEach(body)
-    generations.1.forEach(body)
+  func visit(_ body: (UInt64, Int64) -> Void) {
+    generations.0.visit(body)
+    generations.1.visit(body)
   }
 }

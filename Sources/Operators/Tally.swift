@@ -149,13 +149,14 @@ public struct Tally: Operator {
       "tally: the sum of all ads' spend differs from the spend that came in")
   }
 
+  /// The totals themselves; which of them wait for publication depends on where time stands.
   public func digest(into digest: inout StateDigest) {
     for row in 0..<Int32(totals.count) {
       let total = totals[row]
       guard total.impressions | total.clicks | total.auctions != 0 else { continue }
       digest.add(
         owner: directory.ads.hash(row), total.impressions, total.clicks, total.spendMicros,
-        total.auctions, total.wins, total.isChanged)
+        total.auctions, total.wins)
     }
   }
 }

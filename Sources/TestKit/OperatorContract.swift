@@ -121,9 +121,9 @@ public struct OperatorContract {
   }
 
   private func driver(fetchLimit: @escaping @Sendable () -> Int = { Int.max }) throws
-    -> TopologyDriver
+    -> PartitionDriver
   {
-    try TopologyDriver(topology, registry: registry, mutant: mutant, fetchLimit: fetchLimit)
+    try PartitionDriver(topology, registry: registry, mutant: mutant, fetchLimit: fetchLimit)
   }
 
   private func outcome(
@@ -149,18 +149,17 @@ public struct OperatorContract {
     return nil
   }
 
-  private func checkSnapshots(
-    _ records: [[UInt8]], _ choice: inout SeededChoice
-  ) throws -> String? {
+  private func checkSnapshots(_ records: [[UInt8]], _ choice: inout SeededChoice) throws -> String?
+  {
     let inputs = [LogInput(source: "", topic: "events")]
-    let whole = try TopologyDriver(
+    let whole = try PartitionDriver(
       resuming: SimulatedBroker(inputs: inputs), topology, registry: registry, mutant: mutant)
     try whole.send(records)
     let expected = Outcome(outputs: try whole.outputs, digest: whole.digest)
     let broker = SimulatedBroker(inputs: inputs)
     var rest = records[...]
     var cuts: [Int] = []
-    var last = try TopologyDriver(resuming: broker, topology, registry: registry, mutant: mutant)
+    var last = try PartitionDriver(resuming: broker, topology, registry: registry, mutant: mutant)
     while !rest.isEmpty {
       let count = choice.inside(1...max(records.count / 3, 1))
       try last.send(Array(rest.prefix(count)))
@@ -168,7 +167,7 @@ public struct OperatorContract {
       cuts.append(records.count - rest.count)
       try last.commit(snapshot: true)
       let digest = last.digest
-      last = try TopologyDriver(resuming: broker, topology, registry: registry, mutant: mutant)
+      last = try PartitionDriver(resuming: broker, topology, registry: registry, mutant: mutant)
       guard last.digest == digest else {
         return "digest \(digest) before and \(last.digest) after a snapshot behind record "
           + "\(records.count - rest.count)"
@@ -212,9 +211,8 @@ public struct OperatorContract {
     }.map(\.element)
   }
 
-  private func checkNeighbours(
-    _ records: [[UInt8]], _ choice: inout SeededChoice
-  ) throws -> String? {
+  private func checkNeighbours(_ records: [[UInt8]], _ choice: inout SeededChoice) throws -> String?
+  {
     let all = sorted(records)
     guard let last = all.last?.time else { return nil }
     let accounts = Set(all.compactMap(\.account)).sorted()
@@ -288,8 +286,8 @@ public struct OperatorContract {
     guard let place = text.firstRange(of: "\"time\":") else { return record }
     var end = place.upperBound
     if text[end] == "\"" {
-      let close = text[text.index(after: end)...].firstIndex(of: "\"")
-      end = close.map { text.index(after: $0) } ?? end
+      end =
+        text[text.index(after: end)...].firstIndex(of: "\"").map { text.index(after: $0) } ?? end
     } else {
       while end < text.endIndex, text[end].isNumber { end = text.index(after: end) }
     }
@@ -310,8 +308,8 @@ public struct OperatorContract {
       case UInt8(ascii: "a")...UInt8(ascii: "z"):
         let word = [byte] + rest.prefix { (UInt8(ascii: "a")...UInt8(ascii: "z")).contains($0) }
         let isExponent = word == [UInt8(ascii: "e")]
-        let text = String(decoding: word, as: UTF8.self)
-        guard isExponent || ["true", "false", "null"].contains(text)
+        guard
+          isExponent || ["true", "false", "null"].contains(String(decoding: word, as: UTF8.self))
         else { return "an output that is not JSON: \(output)" }
         rest = rest.dropFirst(word.count - 1)
       default:

@@ -52,6 +52,9 @@ public final class SimulatedBroker: Sendable {
   /// All committed outputs, in their order.
   public var outputs: [Committed] { state.withLock { $0.outputs } }
 
+  /// The committed journal records, oldest first.
+  public var journal: [[UInt8]] { state.withLock { $0.journal.map(\.bytes) } }
+
   public var commitNumber: Int64 { state.withLock { $0.commitNumber } }
 
   public var snapshotNumbers: [Int64] { state.withLock { $0.snapshots.keys.sorted(by: >) } }

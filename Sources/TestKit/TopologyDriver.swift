@@ -1,117 +1,81 @@
+public import Events
 public import Streaming
 
-/// Feeds a topology by hand, in the caller's thread: records in, outputs out, no clock, no log.
+/// A topology fed by hand: send an event, move time, look at what came out.
 ///
-/// ```swift
-/// let driver = try TopologyDriver(topology, registry: OperatorRegistry.all)
-/// try driver.send([impression, click])
-/// #expect(try driver.outputs == […])
-/// ```
+/// For unit tests of operators and topologies: no log, no threads, no waiting.
+///
+///     let driver = try TopologyDriver(topology, registry: OperatorRegistry.all)
+///     try driver.send(#"{"type":"click", …}"#)
+///     try driver.advance(to: EventTime(milliseconds: 60_000))
+///     driver.outputs(of: "tallies")
 public final class TopologyDriver {
-  /// The world that the partition stands in.
-  public let broker: SimulatedBroker
+  private let topology: CheckedTopology
+  private let broker: SimulatedBroker
   private let runner: PartitionRunner
-  private let snapshots: SimulatedSnapshots
-  private var now: Int64 = 1
+  private var taken: [Int]
 
-  /// - Parameters:
-  ///   - inputs: What `send` may feed; one that stands in for every source where none are given.
-  ///   - fetchLimit: Most records per fetch, drawn anew for each: where batches are cut.
-  public convenience init(
+  /// - Parameter inputs: What events come from; one that stands in for every source by default.
+  /// - Throws: What operators have against their settings.
+  public init(
     _ topology: CheckedTopology, registry: [OperatorType],
-    inputs: [LogInput] = [LogInput(source: "", topic: "events")], mutant: String? = nil,
-    fetchLimit: @escaping @Sendable () -> Int = { Int.max }
+    inputs: [LogInput] = [LogInput(source: "", topic: "events")]
   ) throws {
-    let options = RunnerOptions(mode: .replay)
-    try self.init(
-      topology, registry: registry, broker: SimulatedBroker(inputs: inputs), options: options,
-      mutant: mutant, fetchLimit: fetchLimit)
-  }
-
-  /// A live partition that goes on where the one before it on this broker stopped.
-  public convenience init(
-    resuming broker: SimulatedBroker, _ topology: CheckedTopology, registry: [OperatorType],
-    mutant: String? = nil
-  ) throws {
-    var options = RunnerOptions(mode: .live)
-    options.idleClock = false
-    try self.init(
-      topology, registry: registry, broker: broker, options: options, mutant: mutant,
-      fetchLimit: { Int.max })
-  }
-
-  private init(
-    _ topology: CheckedTopology, registry: [OperatorType], broker: SimulatedBroker,
-    options: RunnerOptions, mutant: String?, fetchLimit: @escaping @Sendable () -> Int
-  ) throws {
-    var options = options
-    options.mutant = mutant.flatMap { Mutant(rawValue: $0) }
-    self.broker = broker
-    snapshots = SimulatedSnapshots(broker)
+    self.topology = topology
+    broker = SimulatedBroker(inputs: inputs)
+    // Each event is committed at once, so that its outputs can be looked at.
     runner = try PartitionRunner(
-      topology: topology, registry: registry,
-      log: broker.open(faults: SimulatedFaults(fetchLimit: fetchLimit)), snapshots: snapshots,
-      commitQueue: ImmediateQueue(), snapshotQueue: ImmediateQueue(), options: options)
-    try runner.start(now: now)
+      topology: topology, registry: registry, log: broker.open(), snapshots: nil,
+      commitQueue: ImmediateQueue(), snapshotQueue: ImmediateQueue(),
+      options: RunnerOptions(mode: .replay, commitEvents: 1))
+    taken = topology.sinks.map { _ in 0 }
+    try runner.start(now: 0)
+  }
+
+  /// Processes one record; what is wrong with it goes to `dead_letters`.
+  public func send(_ record: String, to input: Int = 0) throws {
+    try send(Array(record.utf8), to: input)
+  }
+
+  public func send(_ record: [UInt8], to input: Int = 0) throws {
+    broker.append(record, to: input)
+    while try runner.step(now: 0) != .end {}
     try settle()
   }
 
-  /// Appends records to an input and takes everything that can be taken.
-  public func send(_ records: [[UInt8]], to input: Int = 0) throws {
-    for record in records { broker.append(record, to: input) }
+  /// Moves time to the last clock entry at or before a moment, firing every timer on the way.
+  public func advance(to time: EventTime) throws {
+    runner.sequencer.advance(toTick: runner.core.tick(of: time.milliseconds))
     try settle()
   }
 
-  /// The same, for records as text.
-  public func send(_ records: String..., to input: Int = 0) throws {
-    try send(records.map { Array($0.utf8) }, to: input)
+  /// The end of a replay: what is held back is published.
+  public func finish() throws {
+    runner.finish(atTick: runner.core.tick)
+    try settle()
   }
 
   private func settle() throws {
-    while true {
-      now += 1
-      let wasRecovering = runner.isRecovering
-      let progress = try runner.step(now: now)
-      if progress != .advanced, !wasRecovering { return }
+    while try !runner.drain(now: 0, snapshot: false) {}
+  }
+
+  /// Records of a sink since the last call, as JSON.
+  public func outputs(of sink: String) -> [String] {
+    guard let index = topology.sinks.firstIndex(where: { $0.name == sink }) else {
+      preconditionFailure("the topology has no sink named \(sink)")
     }
+    let all = broker.outputs.filter { $0.sink == Int32(index) }
+    defer { taken[index] = all.count }
+    return all.dropFirst(taken[index]).map { String(decoding: $0.value, as: UTF8.self) }
   }
 
-  /// The end of a replay: what operators hold back is published.
-  public func finish() { runner.finish(atTick: runner.core.tick) }
+  /// The last clock entry.
+  public var clock: EventTime { runner.core.clock }
 
-  /// Commits what was made, and takes a snapshot of it where asked for.
-  public func commit(snapshot: Bool = false) throws {
-    repeat { now += 1 } while try !runner.drain(now: now, snapshot: snapshot)
-  }
-
-  /// What sinks got so far, in order, as `sink key value`; commits it.
-  public var outputs: [String] {
-    get throws {
-      try commit()
-      return broker.outputTexts
-    }
-  }
-
-  /// The state's digest as it is now.
-  public var digest: StateDigest { runner.core.digest }
-
-  /// Records taken, refused ones included.
-  public var recordsTaken: Int64 { runner.core.recordsTaken }
-
-  /// An operator's counter, by `operator.counter`.
+  /// Counters of operators, as `operator.name`.
   public func counter(_ name: String) -> Int64? {
     runner.core.counters.first { $0.name == name }?.value
   }
 
-  /// Records that came to a sink, by its name in the topology.
-  public func count(ofSink name: String) -> Int? {
-    runner.core.graph.sinkNames.firstIndex(of: name).map {
-      runner.core.graph.target.counts[$0]
-    }
-  }
-
-  /// Bytes of an operator's rows.
-  public func stateBytes(of name: String) -> Int {
-    runner.core.store.byteCounts.first { $0.section == name }?.bytes ?? 0
-  }
+  public var digest: StateDigest { runner.digest }
 }

@@ -6,8 +6,8 @@ import Testing
 
 /// Cases at the edges of the windows, each by hand.
 @Suite struct DeduplicateTests {
-  private func driver(within: String, time: String = "{}") throws -> TopologyDriver {
-    try TopologyDriver(
+  private func driver(within: String, time: String = "{}") throws -> PartitionDriver {
+    try PartitionDriver(
       CheckedTopology.parse(
         text: """
           topology: unique

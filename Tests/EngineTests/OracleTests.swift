@@ -62,7 +62,7 @@ import Testing
   /// What is different; nil where the engine agrees with the recomputation in everything.
   static func difference(_ records: [[UInt8]], _ subject: Case, fetchLimit: Int) throws -> String? {
     let naive = NaiveTally(records, subject.naive)
-    let driver = try TopologyDriver(
+    let driver = try PartitionDriver(
       subject.topology(), registry: OperatorRegistry.all, fetchLimit: { fetchLimit })
     try driver.send(records)
     driver.finish()
@@ -124,8 +124,8 @@ import Testing
       var id = "i\(choice.below(12))"
       switch choice.below(25) {
       case 0:
-        let bad = choice.pick(["", "{}", "no", #"{"type":"click","id":"1","time":-1}"#])
-        log.append(Array(bad.utf8))
+        log.append(
+          Array(choice.pick(["", "{}", "no", #"{"type":"click","id":"1","time":-1}"#]).utf8))
         continue
       case 1:
         // Still in time, so that it must be found.
@@ -155,7 +155,6 @@ import Testing
   ) -> [UInt8] {
     let head = #""id":"\#(id)","time":\#(time),"account":"a\#(choice.below(3))""#
     let ad = #""campaign":"c\#(choice.below(2))","ad":"d\#(choice.below(3))""#
-    let order = mayRepeatOrder ? "o\(choice.below(6))" : id
     let price = "\(choice.below(3)).\(choice.below(1_000_000))"
     let text =
       switch choice.below(12) {
@@ -163,7 +162,7 @@ import Testing
       case 4...6: #"{"type":"click",\#(head),\#(ad),"price":"\#(price)"}"#
       case 7: #"{"type":"auction",\#(head),\#(ad),"bid":1,"won":\#(choice.once(in: 2))}"#
       case 8:
-        #"{"type":"conversion",\#(head),"order":"\#(order)","#
+        #"{"type":"conversion",\#(head),"order":"\#(mayRepeatOrder ? "o\(choice.below(6))" : id)","#
           + #""action":"\#(choice.pick(["sale", "lead"]))"}"#
       case 9: #"{"type":"conversion",\#(head)}"#
       case 10: #"{"type":"control",\#(head),"action":"pause"}"#
@@ -214,7 +213,7 @@ import Testing
       settings.latePerMillion = 50_000
       settings.badPerMillion = 20_000
       var generator = HistoryGenerator(settings)
-      let driver = try TopologyDriver(Case().topology(), registry: OperatorRegistry.all)
+      let driver = try PartitionDriver(Case().topology(), registry: OperatorRegistry.all)
       var line: [UInt8] = []
       var records: [[UInt8]] = []
       while generator.next(into: &line) != nil { records.append(line) }

@@ -1,12 +1,13 @@
+import CZstd
+import LocalLog
+import Streaming
+import Testing
+
 #if canImport(Glibc)
   import Glibc
 #elseif canImport(Darwin)
   import Darwin
 #endif
-import CZstd
-import LocalLog
-import Streaming
-import Testing
 
 func compressed(_ bytes: [UInt8]) -> [UInt8] {
   var output = [UInt8](repeating: 0, count: ZSTD_compressBound(bytes.count))
@@ -87,7 +88,8 @@ struct FileInputTests {
         let edge = [65_536, 131_072, 262_144, 1 << 20][Int.random(in: 0..<4, using: &random)]
         length = edge - bytes.count % edge + Int.random(in: -2...2, using: &random)
       }
-      bytes += [UInt8](repeating: UInt8.random(in: 0x61...0x7A, using: &random), count: max(0, length))
+      bytes += [UInt8](
+        repeating: UInt8.random(in: 0x61...0x7A, using: &random), count: max(0, length))
       if Bool.random(using: &random) { bytes.append(0x0D) }
       bytes.append(0x0A)
     }
@@ -137,7 +139,9 @@ struct FileInputTests {
     var seen: [(Int64, Int, UInt8)] = []
     var truncated: [TruncatedRecord] = []
     while try input.fetch(into: chunk, maxRecords: 100) == .records {
-      for record in chunk.records { seen.append((record.offset, record.value.count, record.value[0])) }
+      for record in chunk.records {
+        seen.append((record.offset, record.value.count, record.value[0]))
+      }
       truncated += chunk.truncated
       #expect(chunk.storage.count <= 64 << 20)
     }
@@ -156,7 +160,8 @@ struct FileInputTests {
   func brokenZstd() throws {
     let scratch = Scratch()
     let path = scratch.path + "/in.jsonl.zst"
-    let bytes = Array((1...50_000).map { "{\"id\":\($0),\"x\":\($0 * 7919 % 10_007)}\n" }.joined().utf8)
+    let bytes = Array(
+      (1...50_000).map { "{\"id\":\($0),\"x\":\($0 * 7919 % 10_007)}\n" }.joined().utf8)
     let whole = compressed(bytes)
     let expected = expectedLines(bytes)
     for cut in [5, whole.count / 2, whole.count - 1] {
@@ -183,7 +188,9 @@ struct FileInputTests {
     var count = 0
     let chunk = RecordChunk()
     let error = #expect(throws: LogError.self) {
-      while try input.fetch(into: chunk, maxRecords: 1000) == .records { count += chunk.records.count }
+      while try input.fetch(into: chunk, maxRecords: 1000) == .records {
+        count += chunk.records.count
+      }
     }
     #expect(count == expected.count)
     #expect(error?.kind == .badData)
@@ -199,7 +206,9 @@ struct FileInputTests {
     #expect(directory?.message.contains("*.jsonl") == true)
   }
 
-  @Test("Random bytes and damaged zstd never crash and never invent a line", arguments: [21] as [UInt64])
+  @Test(
+    "Random bytes and damaged zstd never crash and never invent a line", arguments: [21] as [UInt64]
+  )
   func fuzz(seed: UInt64) throws {
     print("seed \(seed)")
     var random = SplitMix64(seed: seed)
@@ -210,14 +219,17 @@ struct FileInputTests {
     for _ in 0..<300 {
       var bytes = compressed(good)
       for _ in 0..<Int.random(in: 1...4, using: &random) {
-        bytes[Int.random(in: 4..<bytes.count, using: &random)] = UInt8.random(in: 0...255, using: &random)
+        bytes[Int.random(in: 4..<bytes.count, using: &random)] = UInt8.random(
+          in: 0...255, using: &random)
       }
       Scratch.write(path, bytes)
       let input = try FileInput(path: path)
       let chunk = RecordChunk()
       do {
         var count = 0
-        while try input.fetch(into: chunk, maxRecords: 50) == .records { count += chunk.records.count }
+        while try input.fetch(into: chunk, maxRecords: 50) == .records {
+          count += chunk.records.count
+        }
         #expect(count <= lines.count * 1000)
       } catch {
         #expect(error.kind == .badData)

@@ -1,12 +1,13 @@
+import Events
+import LocalLog
+import Streaming
+import Testing
+
 #if canImport(Glibc)
   import Glibc
 #elseif canImport(Darwin)
   import Darwin
 #endif
-import Events
-import LocalLog
-import Streaming
-import Testing
 
 // What the tests of this target share: scratch directories, seeded records, damage to files.
 
@@ -15,7 +16,9 @@ final class Scratch {
   let path: String
 
   init() {
-    var template = Array("/tmp/bidmill-log-XXXXXX".utf8CString)
+    // In memory where there is such a place: these tests sync a lot.
+    let parent = access("/dev/shm", W_OK) == 0 ? "/dev/shm" : "/tmp"
+    var template = Array((parent + "/bidmill-log-XXXXXX").utf8CString)
     let made = template.withUnsafeMutableBufferPointer { buffer in
       buffer.baseAddress.flatMap { mkdtemp($0) } != nil
     }
@@ -211,4 +214,34 @@ extension Transaction {
   }
 }
 
-func text(_ entries: [Entry]) -> [String] { entries.map { String(decoding: $0.value, as: UTF8.self) } }
+func text(_ entries: [Entry]) -> [String] {
+  entries.map { String(decoding: $0.value, as: UTF8.self) }
+}
+
+/// Runs blocking work on a thread of its own, never on Swift's cooperative pool.
+enum OwnThread {
+  private final class Work {
+    let body: () -> Void
+    init(_ body: @escaping () -> Void) { self.body = body }
+  }
+
+  static func run(_ body: @escaping @Sendable () -> Void) {
+    let work = Unmanaged.passRetained(Work(body)).toOpaque()
+    #if canImport(Darwin)
+      var thread: pthread_t?
+    #else
+      var thread = pthread_t()
+    #endif
+    var attributes = pthread_attr_t()
+    pthread_attr_init(&attributes)
+    pthread_attr_setdetachstate(&attributes, Int32(PTHREAD_CREATE_DETACHED))
+    let result = pthread_create(
+      &thread, &attributes,
+      { argument in
+        if let argument { Unmanaged<Work>.fromOpaque(argument).takeRetainedValue().body() }
+        return nil
+      }, work)
+    pthread_attr_destroy(&attributes)
+    precondition(result == 0, "a thread can be made")
+  }
+}

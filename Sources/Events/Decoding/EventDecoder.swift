@@ -7,6 +7,17 @@ public struct EventDecoder: ~Copyable {
   /// Fields in accepted records that their type does not know, so far.
   public private(set) var unknownFieldsCount: Int64 = 0
 
+  /// What can still be read of the record that was refused last: whose it was and when, so that
+  /// its dead letter finds its place. Valid as long as the batch.
+  public struct Refused: Sendable {
+    /// Absent where the record does not name a valid one.
+    public var account = Identifier.absent
+    /// nil where the record has no valid one.
+    public var time: EventTime?
+  }
+
+  public internal(set) var refused = Refused()
+
   let plans = FieldPlans()
   let defaults: Defaults
   let predictions: Predictions
@@ -33,8 +44,14 @@ public struct EventDecoder: ~Copyable {
     _ record: UnsafeRawBufferPointer, into batch: EventBatch
   ) -> Rejection? {
     precondition(!batch.isFull, "a full batch takes no event")
-    guard let start = record.baseAddress, record.count > 0 else { return .emptyRecord }
-    if record.count > Limits.recordBytes { return .tooLarge(record.count) }
+    guard let start = record.baseAddress, record.count > 0 else {
+      refused = Refused()
+      return .emptyRecord
+    }
+    if record.count > Limits.recordBytes {
+      refused = Refused()
+      return .tooLarge(record.count)
+    }
     let base = start.assumingMemoryBound(to: UInt8.self)
     let unknownFields = decodeFast(base, count: record.count, into: batch)
     if unknownFields >= 0 {
@@ -48,6 +65,7 @@ public struct EventDecoder: ~Copyable {
   private mutating func decodeSlowly(
     _ base: UnsafePointer<UInt8>, count: Int, into batch: EventBatch
   ) -> Rejection? {
+    refused = Refused()
     do throws(Rejection) {
       let unknownFields = try decodeThoroughly(base, count: count, into: batch)
       unknownFieldsCount &+= Int64(truncatingIfNeeded: unknownFields)

@@ -18,6 +18,18 @@ extension EventDecoder {
     defer { forgetRecord() }
     members.collect(
       base, object: JSONGrammar(base: base, end: count).skipWhitespace(0), arena: &scratch)
+    do throws(Rejection) {
+      return try readRecord(base, into: batch)
+    } catch {
+      salvage(base, batch)
+      throw error
+    }
+  }
+
+  /// Returns the number of unknown fields.
+  private mutating func readRecord(
+    _ base: UnsafePointer<UInt8>, into batch: EventBatch
+  ) throws(Rejection) -> Int {
     let type = try readType(base)
     var reader = RecordReader(base: base, type: type, batch: batch)
     do throws(Rejection) {
@@ -29,6 +41,24 @@ extension EventDecoder {
       throw error
     }
     return reader.unknownFields
+  }
+
+  /// Notes whose a refused record was, and when, where each is given once and is valid.
+  private mutating func salvage(_ base: UnsafePointer<UInt8>, _ batch: EventBatch) {
+    let reader = RecordReader(base: base, type: .heartbeat, batch: batch)
+    var accounts = 0
+    var times = 0
+    for member in members {
+      if Text.equal(member.key.bytes, Field.account.name) {
+        accounts += 1
+        refused.account = (try? reader.key("account", member.value)) ?? .absent
+      } else if Text.equal(member.key.bytes, Field.time.name) {
+        times += 1
+        refused.time = try? reader.time("time", member.value, &scratch)
+      }
+    }
+    if accounts > 1 { refused.account = .absent }
+    if times > 1 { refused.time = nil }
   }
 
   private mutating func forgetRecord() {

@@ -2,6 +2,8 @@
 // errors that say what to do, and the one place where tests can make a write fail. Knows nothing
 // of logs.
 
+import Streaming
+
 #if canImport(Glibc)
   import Glibc
 #elseif canImport(Musl)
@@ -9,7 +11,6 @@
 #elseif canImport(Darwin)
   import Darwin
 #endif
-import Streaming
 
 /// An open file; closed when it goes out of scope.
 struct FileDescriptor: ~Copyable {
@@ -18,7 +19,7 @@ struct FileDescriptor: ~Copyable {
   private let faults: WriteFaults?
   private let isOwned: Bool
 
-  /// - Throws: `.missing` where there is no such file, otherwise what `LogError.system` makes of it.
+  /// - Throws: `.missing` where there is no such file, else what `LogError.system` makes of it.
   init(
     open path: String, _ flags: Int32, faults: WriteFaults? = nil
   ) throws(LogError) {
@@ -84,7 +85,8 @@ struct FileDescriptor: ~Copyable {
   }
 
   /// Reads from `position` until the buffer is full or the file ends; returns the bytes read.
-  func read(at position: Int64, into buffer: UnsafeMutableRawBufferPointer) throws(LogError) -> Int {
+  func read(at position: Int64, into buffer: UnsafeMutableRawBufferPointer) throws(LogError) -> Int
+  {
     guard let start = buffer.baseAddress else { return 0 }
     var done = 0
     while done < buffer.count {

@@ -1,3 +1,5 @@
+import Streaming
+
 #if canImport(Glibc)
   import Glibc
 #elseif canImport(Musl)
@@ -5,7 +7,6 @@
 #elseif canImport(Darwin)
   import Darwin
 #endif
-import Streaming
 
 /// The right to write in a directory, held by one open handle on this machine at a time.
 ///

@@ -1,3 +1,6 @@
+import Streaming
+import Synchronization
+
 #if canImport(Glibc)
   import Glibc
 #elseif canImport(Musl)
@@ -5,8 +8,6 @@
 #elseif canImport(Darwin)
   import Darwin
 #endif
-import Streaming
-import Synchronization
 
 /// A disk that fails after a budget of work: each byte written costs one, and so does each other
 /// change (create, cut, sync, rename, remove). Lets tests stop a writer at every point.

@@ -130,7 +130,8 @@ struct BlockDecoder: ~Copyable {
   /// Checks and decompresses a payload into `raw`, which is `header.rawLength` bytes.
   /// - Returns: what is wrong with it, or nil.
   func decompress(
-    _ header: BlockHeader, _ payload: UnsafeRawBufferPointer, into raw: UnsafeMutableRawBufferPointer
+    _ header: BlockHeader, _ payload: UnsafeRawBufferPointer,
+    into raw: UnsafeMutableRawBufferPointer
   ) -> String? {
     guard XXH64.hash(payload) == header.payloadChecksum else {
       return "its checksum does not match its bytes"

@@ -1,3 +1,5 @@
+import Streaming
+
 #if canImport(Glibc)
   import Glibc
 #elseif canImport(Musl)
@@ -5,7 +7,6 @@
 #elseif canImport(Darwin)
   import Darwin
 #endif
-import Streaming
 
 /// Appends commits to the last segment of a group's partition. Used by one thread.
 final class CommitLog {
@@ -114,7 +115,9 @@ final class CommitLog {
   }
 
   /// Appends and syncs a commit: the atomic point.
-  func append(_ next: GroupState, journal: [UInt8]) -> Outcome {
+  ///
+  /// - Parameter syncing: forces it to the disk; decided by `isSyncDue` before the outputs are.
+  func append(_ next: GroupState, journal: [UInt8], syncing: Bool) -> Outcome {
     precondition(
       next.number == state.number + 1, "transactions are committed in order, without gaps")
     CommitHeader.encode(next, time: options.now(), journal: journal, into: &scratch)
@@ -133,7 +136,7 @@ final class CommitLog {
     }
     do throws(LogError) {
       needsSync = true
-      try sync(force: false)
+      if syncing { try sync() }
     } catch {
       return .unknown(error)
     }
@@ -142,18 +145,21 @@ final class CommitLog {
     return .committed
   }
 
-  func sync(force: Bool) throws(LogError) {
-    guard needsSync else { return }
+  /// Whether the next append forces the file to the disk: what it speaks of must be there before.
+  var isSyncDue: Bool {
     switch options.fsync {
-    case .never: return
-    case .always: break
+    case .never: false
+    case .always: true
     case .interval(let milliseconds):
-      let now = clockMilliseconds(CLOCK_MONOTONIC)
-      guard force || now - syncedAt >= milliseconds else { return }
-      syncedAt = now
+      clockMilliseconds(CLOCK_MONOTONIC) - syncedAt >= milliseconds
     }
+  }
+
+  func sync() throws(LogError) {
+    guard needsSync, options.fsync != .never else { return }
     try file.sync()
     needsSync = false
+    syncedAt = clockMilliseconds(CLOCK_MONOTONIC)
   }
 
   /// Removes segments all of whose commits are numbered at or below `number`; never the last one.

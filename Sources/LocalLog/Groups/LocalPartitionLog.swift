@@ -1,3 +1,7 @@
+import Events
+public import Streaming
+import Synchronization
+
 #if canImport(Glibc)
   import Glibc
 #elseif canImport(Musl)
@@ -5,9 +9,6 @@
 #elseif canImport(Darwin)
   import Darwin
 #endif
-import Events
-public import Streaming
-import Synchronization
 
 extension LocalLogStore {
   /// Opens a partition of a group: its inputs for reading, its outputs for commits.
@@ -145,29 +146,7 @@ public final class LocalPartitionLog: PartitionLog, @unchecked Sendable {
     _ body: (_ number: Int64, _ bytes: UnsafeRawBufferPointer) throws(LogError) -> Void
   ) throws(LogError) {
     guard let last = lastCommit.withLock({ $0 })?.number, last > number else { return }
-    let segments = try directory.segments()
-    guard let begin = segments.last(where: { $0 <= number + 1 }) else {
-      throw LogError(
-        .missing, recovery: .stop,
-        "the journal of the group \(group), partition \(partition), begins with number"
-          + " \(segments.first ?? 0); \(number + 1) was removed: restore a newer snapshot, or"
-          + " rebuild from the log's beginning")
-    }
-    for segment in segments where segment >= begin {
-      let cursor = try CommitCursor(directory, segment)
-      while cursor.nextNumber <= last {
-        guard case .commit(let header) = try cursor.next() else { break }
-        if header.number > number { try body(header.number, cursor.journal(header)) }
-        cursor.advance(header)
-      }
-      if cursor.nextNumber > last { return }
-      if let following = segments.first(where: { $0 > segment }), following == cursor.nextNumber {
-        continue
-      }
-      throw directory.damage(
-        cursor.path, position: cursor.position, number: cursor.nextNumber,
-        "commits up to \(last) should follow")
-    }
+    try directory.journal(after: number, through: last, body)
   }
 
   /// The first journal number that is still held.
@@ -281,9 +260,13 @@ private final class GroupWriter {
     precondition(
       transaction.number == last + 1,
       "transactions are committed in order, without gaps: \(transaction.number) after \(last)")
+    let isSyncDue = commits.isSyncDue
     do throws(LogError) {
       if needsCut { try cutBack() }
       try append(transaction)
+      if isSyncDue {
+        for writer in writers { try writer.sync(force: true) }
+      }
     } catch {
       needsCut = true
       try? cutBack()
@@ -298,7 +281,7 @@ private final class GroupWriter {
       next.nextOffsets[place] = offset
     }
     for (place, writer) in zip(outputPlaces, writers) { next.ends[place] = writer.end }
-    switch commits.append(next, journal: transaction.journal) {
+    switch commits.append(next, journal: transaction.journal, syncing: isSyncDue) {
     case .committed: return
     case .refused(let error):
       needsCut = true
@@ -321,7 +304,6 @@ private final class GroupWriter {
     let now = options.now()
     for sink in counts.indices where counts[sink] > 0 {
       try append(buffer, sink: sink, transaction.number, now)
-      try writers[sink].sync()
     }
   }
 
@@ -363,6 +345,6 @@ private final class GroupWriter {
   /// Syncs what the options left for later. What fails here is found on the next open.
   func close() {
     for writer in writers { try? writer.close() }
-    try? commits.sync(force: true)
+    try? commits.sync()
   }
 }

@@ -1,6 +1,8 @@
 // JSON Lines files, plain or compressed with zstd, as the inputs and outputs of a replay. A line
 // is bytes here: what stands in it is the decoder's business.
 
+import Streaming
+
 #if canImport(Glibc)
   import Glibc
 #elseif canImport(Musl)
@@ -8,7 +10,6 @@
 #elseif canImport(Darwin)
   import Darwin
 #endif
-import Streaming
 
 /// The bytes of a file in order, decompressed where they begin with zstd's magic number.
 final class ByteSource {
@@ -103,8 +104,9 @@ final class ByteSource {
         if produced > 0 { return produced }
         throw error
       }
-      mayHoldOutput = step.produced == room.count
       isFrameEnd = step.isFrameEnd
+      // A frame that has ended holds nothing back; asked again, it would begin the next one.
+      mayHoldOutput = step.produced == room.count && !isFrameEnd
     }
     return produced
   }

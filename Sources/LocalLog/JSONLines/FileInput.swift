@@ -1,3 +1,5 @@
+public import Streaming
+
 #if canImport(Glibc)
   import Glibc
 #elseif canImport(Musl)
@@ -5,7 +7,6 @@
 #elseif canImport(Darwin)
   import Darwin
 #endif
-public import Streaming
 
 /// What a replay reads from: one partition of one input.
 ///
@@ -252,8 +253,9 @@ private struct LineSplit {
     var first = start
     var end = end
     if end > first, bytes.load(fromByteOffset: end - 1, as: UInt8.self) == 0x0D { end -= 1 }
-    if number == 1, end - first >= 3, bytes.loadUnaligned(
-      fromByteOffset: first, as: UInt16.self) == UInt16(littleEndian: 0xBBEF),
+    if number == 1, end - first >= 3,
+      bytes.loadUnaligned(
+        fromByteOffset: first, as: UInt16.self) == UInt16(littleEndian: 0xBBEF),
       bytes.load(fromByteOffset: first + 2, as: UInt8.self) == 0xBF
     {
       first += 3

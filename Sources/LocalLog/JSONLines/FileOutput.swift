@@ -1,3 +1,5 @@
+package import Streaming
+
 #if canImport(Glibc)
   import Glibc
 #elseif canImport(Musl)
@@ -5,23 +7,24 @@
 #elseif canImport(Darwin)
   import Darwin
 #endif
-import Streaming
 
 /// One stream of one partition of a replay, in a file that has another name until it is whole.
 ///
 /// What is added is kept until it is written: after a failed `drain` the same bytes are written
 /// again to the same place.
-final class FileOutput {
+package final class FileOutput {
   static let bufferBytes = 1 << 20
 
-  let path: String
+  package let path: String
   private let file: FileDescriptor
   private var position: Int64 = 0
+  /// Its bytes stand in another stream, or it has its own name: `finish` has nothing left to do.
+  var isTaken = false
   private var pending = ContiguousArray<UInt8>()
   private var compressed: UnsafeMutableRawBufferPointer?
   private let compressor: ZstdCompressor?
 
-  init(_ path: String, compressing: Bool, faults: WriteFaults?) throws(LogError) {
+  package init(_ path: String, compressing: Bool, faults: WriteFaults?) throws(LogError) {
     self.path = path
     if compressing {
       compressor = ZstdCompressor(level: LocalLogStore.defaultCompressionLevel)
@@ -33,13 +36,13 @@ final class FileOutput {
 
   deinit { compressed?.deallocate() }
 
-  func add(_ value: UnsafeRawBufferPointer) {
+  package func add(_ value: UnsafeRawBufferPointer) {
     pending.append(contentsOf: value)
     pending.append(0x0A)
   }
 
   /// Writes what has gathered, where it is enough or `all` is asked for.
-  func drain(all: Bool = false) throws(LogError) {
+  package func drain(all: Bool = false) throws(LogError) {
     guard pending.count >= FileOutput.bufferBytes || (all && !pending.isEmpty) else { return }
     try writePending()
   }
@@ -76,24 +79,29 @@ final class FileOutput {
   }
 
   /// Writes the rest; an empty compressed stream still is one frame.
-  func finish() throws(LogError) {
+  package func finish() throws(LogError) {
+    if isTaken { return }
     if !pending.isEmpty || (compressor != nil && position == 0) { try writePending() }
     // Bytes of a failed write may stand behind the end.
     if try file.size() > position { try file.truncate(to: position) }
     try file.sync()
   }
 
-  /// Appends another finished stream's bytes to this one.
-  func append(contentsOf other: FileOutput) throws(LogError) {
+  /// Appends another finished stream's bytes to this one, all or none; then the other has none.
+  func take(_ other: FileOutput) throws(LogError) {
+    var end = position
     try withUnsafeTemporary(1 << 20) { buffer throws(LogError) in
       var from: Int64 = 0
       while from < other.position {
         let count = try other.file.read(at: from, into: buffer)
         if count == 0 { break }
-        try file.write(UnsafeRawBufferPointer(rebasing: buffer[..<count]), at: position)
+        try file.write(UnsafeRawBufferPointer(rebasing: buffer[..<count]), at: end)
         from += Int64(count)
-        position += Int64(count)
+        end += Int64(count)
       }
     }
+    position = end
+    other.position = 0
+    other.isTaken = true
   }
 }

@@ -11,6 +11,7 @@ public final class FileReplay: Sendable {
   private let suffix: String
   private let sinks: [String]
   private let faults: WriteFaults?
+  private let router: LineRouter?
 
   /// Where a replay writes.
   public struct Destination: Sendable {
@@ -29,26 +30,28 @@ public final class FileReplay: Sendable {
     }
   }
 
+  /// A route's answer for a line that every partition gets.
+  public static let everyPartition = -1
+
   /// Replays files, each an input of its own, in the order given.
   ///
   /// - Parameters:
-  ///   - files: plain or zstd-compressed JSON Lines; `-` is standard input.
-  ///   - source: the topology's name of the source that they stand in for.
+  ///   - files: their paths as topics: plain or zstd-compressed JSON Lines; `-` is standard input.
   ///   - partitions: above 1, one thread reads and `route` says which partition gets a line.
-  ///   - route: maps a line to 0 ..< partitions; called on the reading thread.
+  ///   - route: maps a line to 0 ..< partitions, or to `everyPartition`; called on the reading
+  ///     thread.
   public static func open(
-    files: [String], source: String, outputs: [LogOutput], to destination: Destination,
+    files inputs: [LogInput], outputs: [LogOutput], to destination: Destination,
     partitions: Int = 1,
     route: (@Sendable (UnsafeRawBufferPointer) -> Int)? = nil
   ) throws(LogError) -> FileReplay {
     precondition(partitions > 0, "a replay has at least one partition")
-    guard !files.isEmpty else {
+    guard !inputs.isEmpty else {
       throw LogError(.configuration, "there is no file to replay")
     }
-    let inputs = files.map { LogInput(source: source, topic: $0, isFile: true) }
     var opened: [FileInput] = []
-    for file in files { opened.append(try FileInput(path: file)) }
-    let writing = try prepare(outputs, destination, inputs: files)
+    for input in inputs { opened.append(try FileInput(path: input.topic)) }
+    let writing = try prepare(outputs, destination, inputs: inputs.map(\.topic))
     if partitions == 1 {
       return try FileReplay(writing, destination, [(inputs: inputs, readers: opened)])
     }
@@ -59,18 +62,33 @@ public final class FileReplay: Sendable {
     let sources = (0..<partitions).map { partition in
       (
         inputs: inputs,
-        readers: files.indices.map { file -> any ReplayInput in
+        readers: inputs.indices.map { file -> any ReplayInput in
           RoutedInput(router, partition: partition, file: file)
         }
       )
     }
-    return try FileReplay(writing, destination, sources)
+    return try FileReplay(writing, destination, sources, router: router)
+  }
+
+  /// Replays files that all stand in for one source, as `open(files:outputs:to:)` does.
+  ///
+  /// - Parameter source: the topology's name of the source; empty for all of them.
+  public static func open(
+    files: [String], source: String, outputs: [LogOutput], to destination: Destination,
+    partitions: Int = 1,
+    route: (@Sendable (UnsafeRawBufferPointer) -> Int)? = nil
+  ) throws(LogError) -> FileReplay {
+    try open(
+      files: files.map { LogInput(source: source, topic: $0, isFile: true) }, outputs: outputs,
+      to: destination, partitions: partitions, route: route)
   }
 
   /// Replays topics of a local log; there are as many partitions as the topics have.
+  ///
+  /// - Parameter group: whose journal to follow (`RunnerOptions.Mode.audit`); nil for none.
   public static func open(
     log store: LocalLogStore, inputs: [LogInput], outputs: [LogOutput],
-    to destination: Destination
+    to destination: Destination, following group: String? = nil
   ) throws(LogError) -> FileReplay {
     let count = try store.partitionCount(inputs)
     var sources: [(inputs: [LogInput], readers: [any ReplayInput])] = []
@@ -85,8 +103,14 @@ public final class FileReplay: Sendable {
       }
       sources.append((inputs: named, readers: readers))
     }
+    var journals: [GroupJournal?] = []
+    for partition in 0..<Int32(count) {
+      guard let group else { break }
+      journals.append(
+        try GroupJournal(try store.groupDirectory(group, partition), inputs: inputs))
+    }
     let writing = try prepare(outputs, destination, inputs: [])
-    return try FileReplay(writing, destination, sources)
+    return try FileReplay(writing, destination, sources, journals)
   }
 
   /// The files' names, once it is sure that nothing of value stands there.
@@ -126,8 +150,10 @@ public final class FileReplay: Sendable {
 
   private init(
     _ sinks: [String], _ destination: Destination,
-    _ sources: [(inputs: [LogInput], readers: [any ReplayInput])]
+    _ sources: [(inputs: [LogInput], readers: [any ReplayInput])],
+    _ journals: [GroupJournal?] = [], router: LineRouter? = nil
   ) throws(LogError) {
+    self.router = router
     directory = destination.directory
     suffix = destination.compress ? ".jsonl.zst" : ".jsonl"
     self.sinks = sinks
@@ -141,24 +167,50 @@ public final class FileReplay: Sendable {
             "\(directory)/\(sink)\(suffix).part-\(number)", compressing: destination.compress,
             faults: destination.faults))
       }
-      partitions.append(FileReplayLog(source.inputs, source.readers, files))
+      partitions.append(
+        FileReplayLog(
+          source.inputs, source.readers, files,
+          journals.indices.contains(number) ? journals[number] : nil))
     }
     self.partitions = partitions
   }
 
+  /// How many of the records that partitions committed were further copies of a line that every
+  /// partition got. Read it when no partition commits any more.
+  public var copies: Int64 {
+    guard let router else { return 0 }
+    var count: Int64 = 0
+    for partition in partitions.dropFirst() {
+      for (file, end) in partition.nextOffsets.enumerated() {
+        count += router.copies(file: file, before: end)
+      }
+    }
+    return count
+  }
+
+  /// Removes what was written of a replay that failed.
+  public func abandon() {
+    for partition in partitions {
+      for output in partition.outputs { try? FileSystem.remove(output.path) }
+    }
+  }
+
   /// Completes the streams: partition after partition, under their own names.
   ///
-  /// Call it once, when no partition commits any more.
+  /// Call it when no partition commits any more; after an error with `.retry` call it again.
   public func finish() throws(LogError) {
     for partition in partitions { try partition.finishOutputs() }
     for (place, sink) in sinks.enumerated() {
       let whole = partitions[0].outputs[place]
+      if whole.isTaken { continue }
       for partition in partitions.dropFirst() {
-        try whole.append(contentsOf: partition.outputs[place])
-        try FileSystem.remove(partition.outputs[place].path, faults: faults)
+        let part = partition.outputs[place]
+        if !part.isTaken { try whole.take(part) }
+        try FileSystem.remove(part.path, faults: faults)
       }
       try whole.finish()
       try FileSystem.rename(whole.path, to: "\(directory)/\(sink)\(suffix)", faults: faults)
+      whole.isTaken = true
     }
     try FileSystem.syncDirectory(directory, faults: faults)
   }
@@ -173,12 +225,19 @@ public final class FileReplayLog: PartitionLog, @unchecked Sendable {
   private let readers: [any ReplayInput]
   fileprivate let outputs: [FileOutput]
   private var lastNumber: Int64 = 0
+  /// Per input, after the last commit.
+  fileprivate private(set) var nextOffsets: [Int64] = []
   /// The transaction whose outputs are taken but perhaps not all written.
   private var takenNumber: Int64 = 0
 
+  /// The journal of an audit.
+  private let followed: GroupJournal?
+
   fileprivate init(
-    _ inputs: [LogInput], _ readers: [any ReplayInput], _ outputs: [FileOutput]
+    _ inputs: [LogInput], _ readers: [any ReplayInput], _ outputs: [FileOutput],
+    _ followed: GroupJournal?
   ) {
+    self.followed = followed
     self.inputs = inputs
     self.readers = readers
     self.outputs = outputs
@@ -200,12 +259,15 @@ public final class FileReplayLog: PartitionLog, @unchecked Sendable {
     return offsets
   }
 
-  public func committed() throws(LogError) -> CommitPoint? { nil }
+  /// Where the journal that is followed ends; nil without one.
+  public func committed() throws(LogError) -> CommitPoint? { followed?.committed }
 
   public func journal(
     after number: Int64,
     _ body: (_ number: Int64, _ bytes: UnsafeRawBufferPointer) throws(LogError) -> Void
-  ) throws(LogError) {}
+  ) throws(LogError) {
+    try followed?.journal(after: number, body)
+  }
 
   /// Appends the outputs' values, a line each. They are on the disk after `FileReplay.finish`.
   ///
@@ -214,13 +276,15 @@ public final class FileReplayLog: PartitionLog, @unchecked Sendable {
     if transaction.number == lastNumber, lastNumber > 0 { return }
     precondition(
       lastNumber == 0 || transaction.number == lastNumber + 1,
-      "transactions are committed in order, without gaps: \(transaction.number) after \(lastNumber)")
+      "transactions are committed in order, without gaps: \(transaction.number) after \(lastNumber)"
+    )
     if takenNumber != transaction.number {
       take(transaction.outputs)
       takenNumber = transaction.number
     }
     for output in outputs { try output.drain() }
     lastNumber = transaction.number
+    nextOffsets = transaction.nextOffsets
   }
 
   private func take(_ buffer: OutputBuffer) {

@@ -1,3 +1,5 @@
+import Streaming
+
 #if canImport(Glibc)
   import Glibc
 #elseif canImport(Musl)
@@ -5,7 +7,6 @@
 #elseif canImport(Darwin)
   import Darwin
 #endif
-import Streaming
 
 /// Reads files on one thread and hands each line to its partition.
 ///
@@ -17,6 +18,10 @@ final class LineRouter: @unchecked Sendable {
   // Everything below `monitor` is touched under it; the files by the reading thread alone.
   static let queueBytes = 4 << 20
   static let heldBytesMax = 2 << 30
+  /// Lines read at once: few enough that their bytes are still in the cache when they are copied.
+  static let readLines = 2048
+  /// Batches kept for reuse, per partition.
+  static let spareMax = 16
 
   private let files: [FileInput]
   private let partitions: Int
@@ -32,6 +37,8 @@ final class LineRouter: @unchecked Sendable {
   private var hasStarted = false
   private var openInputs: Int
   private var isStopped = false
+  /// Per file, the numbers of the lines that every partition got, ascending.
+  private var everywhere: [[Int64]]
 
   init(
     _ files: [FileInput], partitions: Int, heldBytesMax: Int = LineRouter.heldBytesMax,
@@ -45,6 +52,20 @@ final class LineRouter: @unchecked Sendable {
     isFinished = Array(repeating: false, count: files.count)
     failures = Array(repeating: nil, count: files.count)
     openInputs = partitions * files.count
+    everywhere = Array(repeating: [], count: files.count)
+  }
+
+  /// How many lines before `end` every partition got.
+  func copies(file: Int, before end: Int64) -> Int64 {
+    monitor.lock()
+    defer { monitor.unlock() }
+    let lines = everywhere[file]
+    var (low, high) = (0, lines.count)
+    while low < high {
+      let middle = (low + high) / 2
+      if lines[middle] < end { low = middle + 1 } else { high = middle }
+    }
+    return Int64(low)
   }
 
   // MARK: The partitions' side
@@ -84,7 +105,7 @@ final class LineRouter: @unchecked Sendable {
   func release(_ batch: LineBatch) {
     monitor.lock()
     batch.loans -= 1
-    if batch.loans == 0, spare.count < partitions * 2 { spare.append(batch) }
+    if batch.loans == 0, spare.count < LineRouter.spareMax * partitions { spare.append(batch) }
     monitor.unlock()
   }
 
@@ -136,11 +157,11 @@ final class LineRouter: @unchecked Sendable {
       var failure: LogError?
       var isEnd = false
       do throws(LogError) {
-        isEnd = try files[file].fetch(into: chunk, maxRecords: 1 << 16) == .end
+        isEnd = try files[file].fetch(into: chunk, maxRecords: LineRouter.readLines) == .end
       } catch {
         failure = error
       }
-      if failure == nil, !isEnd { distribute(chunk, &open) }
+      if failure == nil, !isEnd { distribute(chunk, file, &open) }
       publish(&open, file, isEnd: isEnd, failure)
     }
   }
@@ -174,21 +195,37 @@ final class LineRouter: @unchecked Sendable {
     (0..<partitions).map { queues[$0 * files.count + file].bytes }.max() ?? 0
   }
 
-  private func distribute(_ chunk: RecordChunk, _ open: inout [LineBatch?]) {
+  private func distribute(_ chunk: RecordChunk, _ file: Int, _ open: inout [LineBatch?]) {
     var truncated = chunk.truncated.makeIterator()
     var nextTruncated = truncated.next()
     for record in chunk.records {
-      let partition = route(record.value)
-      precondition(
-        partition >= 0 && partition < partitions,
-        "a route names one of the \(partitions) partitions, not \(partition)")
-      if open[partition] == nil { open[partition] = takeBatch() }
-      open[partition]?.add(record)
+      var cut: TruncatedRecord?
       if let known = nextTruncated, known.offset == record.offset {
-        open[partition]?.truncated.append(known)
+        cut = known
         nextTruncated = truncated.next()
       }
+      let partition = route(record.value)
+      if partition == FileReplay.everyPartition {
+        monitor.lock()
+        everywhere[file].append(record.offset)
+        monitor.unlock()
+        for partition in open.indices { add(record, cut, to: partition, &open) }
+      } else {
+        precondition(
+          partition >= 0 && partition < partitions,
+          "a route names one of the \(partitions) partitions, not \(partition)")
+        add(record, cut, to: partition, &open)
+      }
     }
+  }
+
+  @inline(__always)
+  private func add(
+    _ record: LogRecord, _ cut: TruncatedRecord?, to partition: Int, _ open: inout [LineBatch?]
+  ) {
+    if open[partition] == nil { open[partition] = takeBatch() }
+    open[partition]?.add(record)
+    if let cut { open[partition]?.truncated.append(cut) }
   }
 
   private func takeBatch() -> LineBatch {

@@ -82,7 +82,9 @@ public final class LocalLogReader: @unchecked Sendable {
           return try torn(cursor, header, records)
         }
         if count > maxRecords {
-          try fillRest(cursor, header, payload)
+          if let reason = fillRest(header, payload) {
+            return try damaged(cursor, header, reason, records)
+          }
           cursor.advance(header)
           try serveRest(chunk, maxRecords, &records)
           return .records
@@ -97,7 +99,7 @@ public final class LocalLogReader: @unchecked Sendable {
         let raw = UnsafeMutableRawBufferPointer(
           rebasing: chunk.storage[used..<used + header.rawLength])
         if let reason = decoder.decompress(header, payload, into: raw) {
-          return try damagedPayload(cursor, header, reason, records)
+          return try damaged(cursor, header, reason, records)
         }
         guard
           BlockDecoder.records(
@@ -124,26 +126,26 @@ public final class LocalLogReader: @unchecked Sendable {
   private func isVisible() throws(LogError) -> Bool {
     guard let tail else { return true }
     if nextOffset < tail.end.offset { return true }
+    // What stands after the committed end may yet be cut and written anew, so nothing that was
+    // read of it before this look counts.
+    cursor?.forget()
     try tail.refresh()
     return nextOffset < tail.end.offset
   }
 
-  private func fillRest(
-    _ cursor: SegmentCursor, _ header: BlockHeader, _ payload: UnsafeRawBufferPointer
-  ) throws(LogError) {
+  /// Decompresses a block that is delivered in parts; returns what is wrong with it, or nil.
+  private func fillRest(_ header: BlockHeader, _ payload: UnsafeRawBufferPointer) -> String? {
     if restCapacity < header.rawLength {
       rest?.deallocate()
       restCapacity = header.rawLength
       rest = .allocate(byteCount: restCapacity, alignment: 64)
     }
     restHeader = BlockHeader()
-    guard let rest else { return }
+    guard let rest else { return nil }
     let raw = UnsafeMutableRawBufferPointer(rebasing: rest[..<header.rawLength])
-    if let reason = decoder.decompress(header, payload, into: raw) {
-      _ = try damagedPayload(cursor, header, reason, [])
-      return
-    }
+    if let reason = decoder.decompress(header, payload, into: raw) { return reason }
     restHeader = header
+    return nil
   }
 
   /// Copies the next records of the kept block into the chunk.
@@ -188,13 +190,6 @@ public final class LocalLogReader: @unchecked Sendable {
   ) throws(LogError) -> FetchStatus {
     if !records.isEmpty { return .records }
     return try damaged(cursor, header, "the file ends within the block", records)
-  }
-
-  private func damagedPayload(
-    _ cursor: SegmentCursor, _ header: BlockHeader, _ reason: String,
-    _ records: ContiguousArray<LogRecord>
-  ) throws(LogError) -> FetchStatus {
-    try damaged(cursor, header, reason, records)
   }
 
   /// Records before the place are delivered first; then the torn end of the last write is an end,
@@ -290,9 +285,9 @@ public final class LocalLogReader: @unchecked Sendable {
     let index = try directory.loadIndex(walk)
     let start = index.entries.last.map { ($0.position, $0.offset) } ?? (0, last)
     walk.move(to: start.0, nextOffset: start.1)
-    let size = try walk.size()
-    while case .block(let header) = try walk.peek(),
-      walk.position + Int64(header.totalLength) <= size
+    // The last write may be unfinished, with or without its length: only its checksum tells.
+    while case .block(let header) = try walk.peek(), let payload = try walk.payload(header),
+      XXH64.hash(payload) == header.payloadChecksum
     {
       walk.advance(header)
     }

@@ -1,6 +1,8 @@
 // Topic partitions: segments of blocks, their indexes, appending, reading, removing. Knows of
 // groups only where the visible end of a topic's partition comes from.
 
+import Streaming
+
 #if canImport(Glibc)
   import Glibc
 #elseif canImport(Musl)
@@ -8,7 +10,6 @@
 #elseif canImport(Darwin)
   import Darwin
 #endif
-import Streaming
 
 /// Walks the blocks of one segment file, reading ahead.
 final class SegmentCursor {
@@ -113,7 +114,8 @@ final class SegmentCursor {
     return false
   }
 
-  private func forget() {
+  /// Drops what was read ahead: it may have been written anew since.
+  func forget() {
     consumed = 0
     filled = 0
   }

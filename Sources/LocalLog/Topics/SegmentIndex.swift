@@ -1,3 +1,5 @@
+import Streaming
+
 #if canImport(Glibc)
   import Glibc
 #elseif canImport(Musl)
@@ -5,7 +7,6 @@
 #elseif canImport(Darwin)
   import Darwin
 #endif
-import Streaming
 
 /// Where to begin looking in a segment: a few blocks' offsets and positions, and the greatest
 /// times before them. Everything in it can be computed again from the segment.

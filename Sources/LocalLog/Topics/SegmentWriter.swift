@@ -1,3 +1,5 @@
+import Streaming
+
 #if canImport(Glibc)
   import Glibc
 #elseif canImport(Musl)
@@ -5,7 +7,6 @@
 #elseif canImport(Darwin)
   import Darwin
 #endif
-import Streaming
 
 /// Where a topic partition ends: the segment, the byte in it, and the next offset.
 struct LogEnd: BitwiseCopyable, Equatable {
@@ -277,7 +278,8 @@ private struct TailChecker {
 
 extension PartitionDirectory {
   func removeSegment(_ base: Int64, _ options: LocalLogOptions) throws(LogError) {
-    try FileSystem.remove(log(base), faults: options.faults)
+    // The index first: without it the segment is whole, the other way round it is a stray.
     try FileSystem.remove(index(base))
+    try FileSystem.remove(log(base), faults: options.faults)
   }
 }

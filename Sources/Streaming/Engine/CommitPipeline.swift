@@ -16,8 +16,8 @@ struct CommitPipeline {
     let outcome = Mutex<Outcome?>(nil)
   }
 
-  /// How long a commit is tried before the partition gives up.
-  static let patience: Int64 = 120_000
+  /// Between notices about the same commit.
+  private static let noticeEvery: Int64 = 10_000
   private static let firstBackoff: Int64 = 10
   private static let longestBackoff: Int64 = 2_000
 
@@ -36,12 +36,13 @@ struct CommitPipeline {
   private(set) var lastSealed: Int64 = 0
   private(set) var lastCommitted: Int64 = 0
 
-  private let mutant: Mutant?
+  private let options: RunnerOptions
+  private var noticedAt: Int64?
 
-  init(log: any PartitionLog, queue: any WorkQueue, mutant: Mutant? = nil) {
+  init(log: any PartitionLog, queue: any WorkQueue, options: RunnerOptions) {
     self.log = log
     self.queue = queue
-    self.mutant = mutant
+    self.options = options
   }
 
   /// A transaction is under way.
@@ -113,10 +114,10 @@ struct CommitPipeline {
     case .failed(let error):
       switch error.recovery {
       case .retry:
-        if mutant == .abortDropsOutputs { transaction.outputs.removeAll() }
+        if options.mutant == .abortDropsOutputs { transaction.outputs.removeAll() }
         try retry(after: error, now: now)
       case .rewind:
-        if mutant == .blindResend {
+        if options.mutant == .blindResend {
           transaction.number += 1
           lastSealed += 1
           return try retry(after: error, now: now)
@@ -147,11 +148,21 @@ struct CommitPipeline {
   }
 
   private mutating func retry(after error: LogError?, now: Int64) throws(LogError) {
-    if let error, now - sealedAt > CommitPipeline.patience {
-      throw LogError(
-        error.kind, recovery: .stop,
-        "commit \(lastSealed) did not go through in \(CommitPipeline.patience / 1000) s; the last "
-          + "answer was: \(error.message)")
+    if let error {
+      let patience = options.commitPatience
+      guard patience > 0 else { throw error }
+      guard now - sealedAt <= patience else {
+        throw LogError(
+          error.kind, recovery: .stop,
+          "commit \(lastSealed) did not go through in \(patience / 1000) s: \(error.message)")
+      }
+      if now - (noticedAt ?? Int64.min / 2) >= CommitPipeline.noticeEvery {
+        noticedAt = now
+        options.notify(
+          Notice(
+            .warning, partition: options.partition,
+            "commit \(lastSealed) is tried again: \(error.message)"))
+      }
     }
     retryAt = now + backoff
     backoff = min(backoff * 2, CommitPipeline.longestBackoff)
@@ -159,6 +170,7 @@ struct CommitPipeline {
 
   private mutating func acknowledge(_ transaction: Transaction) {
     lastCommitted = transaction.number
+    noticedAt = nil
     transaction.removeAll()
     spare = transaction
     inFlight = nil

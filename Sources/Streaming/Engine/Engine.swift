@@ -55,7 +55,7 @@ public final class Engine: Sendable {
       let slot = index % workers.count
       actors[slot].append(
         PartitionActor(
-          runner: runner, worker: workers[slot], status: status, board: board, clock: clock))
+          runner: runner, executor: workers[slot], status: status, board: board, clock: clock))
     }
     self.board = board
     self.workers = workers

@@ -17,6 +17,17 @@ final class InputBuffer {
     var value: UnsafeRawBufferPointer
   }
 
+  /// A refused record: why, and what is known of it.
+  struct Refusal {
+    var rejection: Rejection
+    /// Absent where it could not be read.
+    var account: Identifier
+    /// Its own time, where that could be read and is believed.
+    var time: EventTime?
+    /// The log has kept only its beginning.
+    var isTruncated: Bool
+  }
+
   /// Behind a pointer: mutable properties of a class cost an exclusivity check at each use.
   struct Window: ~Copyable {
     var cursor = 0
@@ -44,7 +55,7 @@ final class InputBuffer {
   private let chunk = RecordChunk()
   private let slots: UnsafeMutablePointer<Slot>
   private let window: UnsafeMutablePointer<Window>
-  private var rejections: [(rejection: Rejection, account: Identifier, isTruncated: Bool)] = []
+  private var rejections: [Refusal] = []
   /// When the chunk arrived, in monotonic ms.
   private(set) var arrivedAt: Int64 = 0
   /// The last fetch found the input's end.
@@ -118,9 +129,8 @@ final class InputBuffer {
     return outcome >= 0 ? batch[Int(outcome)] : nil
   }
 
-  /// Why the record that stands next was rejected, its account where that could be read, and
-  /// whether the log has kept only its beginning.
-  var rejection: (rejection: Rejection, account: Identifier, isTruncated: Bool) {
+  /// What is wrong with the record that stands next.
+  var refusal: Refusal {
     let outcome = head.pointee.outcome
     precondition(outcome < 0, "only a rejected record has a rejection")
     return rejections[Int(-1 - outcome)]
@@ -177,13 +187,14 @@ final class InputBuffer {
   @inline(__always)
   private func decode(_ record: LogRecord, into slot: UnsafeMutablePointer<Slot>) {
     if let rejection = window.pointee.decoder.decode(record.value, into: batch) {
-      return reject(rejection, of: .absent, slot)
+      let refused = window.pointee.decoder.refused
+      return reject(rejection, of: refused.account, at: refused.time, slot)
     }
     let index = batch.count &- 1
     let event = batch[index]
     let time = event.pointee.time.milliseconds
     if let refusal = refuse(event, record) {
-      return reject(refusal, of: event.pointee.account, slot)
+      return reject(refusal, of: event.pointee.account, at: nil, slot)
     }
     if time > window.pointee.newestDecoded { window.pointee.newestDecoded = time }
     slot.pointee.time = time
@@ -192,11 +203,16 @@ final class InputBuffer {
 
   @inline(never)
   private func reject(
-    _ rejection: Rejection, of account: Identifier, _ slot: UnsafeMutablePointer<Slot>
+    _ rejection: Rejection, of account: Identifier, at time: EventTime?,
+    _ slot: UnsafeMutablePointer<Slot>
   ) {
     slot.pointee.outcome = -1 - Int32(rejections.count)
-    let isTruncated = chunk.truncated.contains { $0.offset == slot.pointee.offset }
-    rejections.append((rejection, account, isTruncated))
+    var refusal = Refusal(rejection: rejection, account: account, time: time, isTruncated: false)
+    if let truncated = chunk.truncated.first(where: { $0.offset == slot.pointee.offset }) {
+      refusal.isTruncated = true
+      refusal.rejection.detail += " (the whole record has \(truncated.length) bytes)"
+    }
+    rejections.append(refusal)
   }
 
   /// One bad date must not move time, and what everyone learned comes only from who is trusted.

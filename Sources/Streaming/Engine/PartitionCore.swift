@@ -106,7 +106,7 @@ package final class PartitionCore {
 
   /// A refused record of the sequence: it goes whole to `dead_letters`.
   func reject(from input: InputBuffer) {
-    let (rejection, account, isTruncated) = input.rejection
+    let refusal = input.refusal
     let engine = state.update(0)
     engine.pointee.records &+= 1
     engine.pointee.rejected &+= 1
@@ -114,17 +114,17 @@ package final class PartitionCore {
     target.counts[Int(deadLetterSink)] &+= 1
     guard target.state.pointee.enabled else { return }
     let slot = input.head
-    // A record without a readable time takes the sequence's.
-    let time = EventTime(milliseconds: max(engine.pointee.newestTime, 0))
+    // A record without a time that can be believed takes the sequence's.
+    let time = refusal.time ?? EventTime(milliseconds: max(engine.pointee.newestTime, 0))
     target.state.pointee.outputs.append(sink: deadLetterSink, time: time) { json in
-      json.unframed(account.bytes)
+      json.unframed(refusal.account.bytes)
       DeadLetter(
-        account: account, time: time,
+        account: refusal.account, time: time,
         source: RecordSource(
           prefix: UnsafeBufferPointer(input.sourcePrefix), number: slot.pointee.offset),
-        rejection: rejection, payload: slot.pointee.value, isTruncated: isTruncated
+        rejection: refusal.rejection, payload: slot.pointee.value, isTruncated: refusal.isTruncated
       ).write(to: &json, payloadBytesMax: PartitionCore.deadLetterPayloadBytesMax)
-      return account.bytes.count
+      return refusal.account.bytes.count
     }
   }
 

@@ -36,6 +36,9 @@ public struct RunnerOptions: Sendable {
   public var partitionCount: Int
   /// Milliseconds between commits (live).
   public var commitEvery: Int64
+  /// Milliseconds that a commit is tried before the partition gives up: long enough for a broker's
+  /// restart, or for a person to free a full disk. 0: not again after a failure.
+  public var commitPatience: Int64
   /// Records after which a commit is due.
   public var commitEvents: Int
   /// Milliseconds between snapshots (live); nil for none but the one of a clean stop.
@@ -55,7 +58,8 @@ public struct RunnerOptions: Sendable {
 
   public init(
     mode: Mode, partition: Int = 0, partitionCount: Int = 1, commitEvery: Int64 = 100,
-    commitEvents: Int = 65_536, snapshotEvery: Int64? = nil, snapshotsKept: Int = 2,
+    commitPatience: Int64 = 120_000, commitEvents: Int = 65_536, snapshotEvery: Int64? = nil,
+    snapshotsKept: Int = 2,
     acceptLoss: Bool = false, until: EventTime? = nil, speed: Double? = nil,
     notify: @escaping @Sendable (Notice) -> Void = { _ in }
   ) {
@@ -63,6 +67,7 @@ public struct RunnerOptions: Sendable {
     self.partition = partition
     self.partitionCount = partitionCount
     self.commitEvery = commitEvery
+    self.commitPatience = commitPatience
     self.commitEvents = commitEvents
     self.snapshotEvery = snapshotEvery
     self.snapshotsKept = snapshotsKept
@@ -127,7 +132,7 @@ package final class PartitionRunner {
     self.commitQueue = commitQueue
     self.snapshotQueue = snapshotQueue
     self.options = options
-    commits = CommitPipeline(log: log, queue: commitQueue, mutant: options.mutant)
+    commits = CommitPipeline(log: log, queue: commitQueue, options: options)
     core = try PartitionCore(
       topology: topology, registry: registry, inputCount: log.inputs.count,
       outputs: commits.current.outputs, mutant: options.mutant)
@@ -147,10 +152,7 @@ package final class PartitionRunner {
     switch options.mode {
     case .replay:
       try begin(now: now)
-    case .audit:
-      let journal = try readJournal(after: 0, upTo: committed)
-      recovery = Recovery(journal: journal, committed: committed)
-      try sequencer.start(at: try log.firstOffsets())
+    case .audit: try beginAudit(committed)
     case .live:
       try recover(committed, now: now)
     }
@@ -166,6 +168,37 @@ package final class PartitionRunner {
       try sequencer.start(at: try log.firstOffsets())
     }
     beginJournal()
+  }
+
+  /// An audit's start: at the journal's beginning, or at a snapshot. Where that snapshot is of the
+  /// epoch before this topology's, the overlap up to the epoch's entry had been published by the
+  /// old one, and stays unpublished here too.
+  private func beginAudit(_ committed: CommitPoint?) throws(LogError) {
+    var loaded: Int64 = 0
+    if let fromSnapshot, let snapshots {
+      let header = try load(fromSnapshot, from: snapshots)
+      loaded = header.number
+      try sequencer.start(at: nil)
+      core.outputsEnabled = header.epoch.topologyHash == topology.hash
+    } else {
+      try sequencer.start(at: try log.firstOffsets())
+    }
+    recovery = Recovery(
+      journal: try readJournal(after: loaded, upTo: committed), committed: committed)
+  }
+
+  /// An audit follows one epoch; where another one begins it has to end.
+  private func auditEpoch(_ epoch: Epoch) throws(LogError) {
+    if epoch.topologyHash == topology.hash {
+      core.outputsEnabled = true
+    } else if core.outputsEnabled {
+      throw LogError(
+        .configuration,
+        "the journal goes on with epoch \(epoch.number), which another topology began (hash "
+          + "\(String(epoch.topologyHash, radix: 16)), this one is "
+          + "\(String(topology.hash, radix: 16))). Replay with that topology from snapshot "
+          + "\(epoch.snapshot), or without the journal.")
+    }
   }
 
   private func recover(_ committed: CommitPoint?, now: Int64) throws(LogError) {
@@ -322,11 +355,18 @@ package final class PartitionRunner {
 
   private func recoverStep(now: Int64) throws(LogError) -> Sequencer.Progress {
     guard var work = recovery else { return .advanced }
+    let isAudit = options.mode == .audit
+    if isAudit, isBackedUp { return .waiting }
     defer { if recovery != nil { recovery = work } }
-    let progress = try work.step(sequencer: sequencer, limit: PartitionRunner.stepRecords, now: now)
-    { (epoch) throws(LogError) in
+    let progress = try work.step(
+      sequencer: sequencer, limit: PartitionRunner.stepRecords, now: now
+    ) { (epoch) throws(LogError) in
       try epoch.checkTick(topology)
-      adoptEpoch(epoch, loaded: lastSnapshotNumber)
+      if isAudit {
+        try auditEpoch(epoch)
+      } else {
+        adoptEpoch(epoch, loaded: lastSnapshotNumber)
+      }
     }
     if options.mode == .audit {
       commitIfDue(now: now)
@@ -381,7 +421,7 @@ package final class PartitionRunner {
     sequencer.journal.finish()
     commits.seal(journal: sequencer.journal.bytes, nextOffsets: sequencer.nextOffsets, now: now)
     core.write(to: commits.current.outputs)
-    core.outputsEnabled = true
+    if options.mode == .live { core.outputsEnabled = true }
     beginJournal()
   }
 

@@ -25,7 +25,7 @@ public final class PartitionStatus: Sendable {
   public let index: Int
   private let values = Mutex(Values())
 
-  init(index: Int) { self.index = index }
+  package init(index: Int) { self.index = index }
 
   public var current: Values { values.withLock { $0 } }
 
@@ -57,7 +57,7 @@ public final class PartitionStatus: Sendable {
 }
 
 /// What the partitions of a run have to agree on.
-final class RunBoard: Sendable {
+package final class RunBoard: Sendable {
   private struct State {
     var failure: LogError?
     var isStopping = false
@@ -68,12 +68,12 @@ final class RunBoard: Sendable {
   private let partitionCount: Int
   let wantsSnapshotAtEnd: Bool
 
-  init(partitionCount: Int, wantsSnapshotAtEnd: Bool) {
+  package init(partitionCount: Int, wantsSnapshotAtEnd: Bool) {
     self.partitionCount = partitionCount
     self.wantsSnapshotAtEnd = wantsSnapshotAtEnd
   }
 
-  var failure: LogError? { state.withLock { $0.failure } }
+  package var failure: LogError? { state.withLock { $0.failure } }
   var isFailed: Bool { failure != nil }
   var isStopping: Bool { state.withLock { $0.isStopping } }
 
@@ -82,7 +82,7 @@ final class RunBoard: Sendable {
     state.withLock { if $0.failure == nil { $0.failure = error } }
   }
 
-  func stop() { state.withLock { $0.isStopping = true } }
+  package func stop() { state.withLock { $0.isStopping = true } }
 
   func reachedEnd(_ partition: Int, tick: Int64) {
     state.withLock { $0.endTicks[partition] = tick }

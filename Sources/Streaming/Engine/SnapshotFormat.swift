@@ -36,8 +36,14 @@ public struct SnapshotHeader: Equatable, Sendable {
   public var operators: [Operator]
   public var regions: [Region]
 
-  /// Bytes of all rows.
-  public var stateBytes: Int { regions.reduce(0) { $0 &+ $1.rows &* $1.stride } }
+  /// Bytes of all rows; `Int.max` where a header, as a file may have it, speaks of more.
+  public var stateBytes: Int {
+    regions.reduce(0) { total, region in
+      let bytes = region.rows.multipliedReportingOverflow(by: region.stride)
+      let sum = total.addingReportingOverflow(bytes.partialValue)
+      return bytes.overflow || sum.overflow ? Int.max : sum.partialValue
+    }
+  }
 
   /// Pages that all rows stand on.
   var pageCount: UInt64 {

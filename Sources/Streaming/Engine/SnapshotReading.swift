@@ -20,6 +20,9 @@ package struct SnapshotParser {
   private var header: SnapshotHeader?
   private var pages: UInt64 = 0
   private var bytes: UInt64 = 0
+  /// Pages that came, 64 to a word, by region and page number: a copied page may come once only.
+  /// Asked by key, never walked.
+  private var seen: [UInt64: UInt64] = [:]
   package private(set) var isComplete = false
 
   package init() {}
@@ -87,15 +90,28 @@ package struct SnapshotParser {
       try readPages(range, header, body)
     case (.end, let header?):
       var position = range.lowerBound
-      guard pages == header.pageCount, Varint.read(pending, &position) == pages,
-        Varint.read(pending, &position) == bytes, position == range.upperBound
+      guard Varint.read(pending, &position) == pages, Varint.read(pending, &position) == bytes,
+        position == range.upperBound
       else {
         throw SnapshotDamage("pages are missing")
+      }
+      // Every page once, so as many pages and bytes as the header speaks of are all of them.
+      guard pages == header.pageCount, bytes == UInt64(header.stateBytes) else {
+        throw SnapshotDamage(
+          "it holds \(bytes) bytes of state, its header speaks of \(header.stateBytes)")
       }
       isComplete = true
     default:
       throw SnapshotDamage("a frame of kind \(kind) where none belongs")
     }
+  }
+
+  private mutating func isNew(region: Int, page: Int) -> Bool {
+    let key = UInt64(region) << 32 | UInt64(page >> 6)
+    let bit: UInt64 = 1 << UInt64(page & 63)
+    guard seen[key, default: 0] & bit == 0 else { return false }
+    seen[key, default: 0] |= bit
+    return true
   }
 
   private mutating func readPages(
@@ -122,6 +138,9 @@ package struct SnapshotParser {
       let first = page * rowsPerPage
       guard first < entry.rows, count == min(rowsPerPage, entry.rows - first) * entry.stride else {
         throw SnapshotDamage("a page of \(entry.section)/\(entry.name) has the wrong size")
+      }
+      guard isNew(region: region, page: page) else {
+        throw SnapshotDamage("a page of \(entry.section)/\(entry.name) comes twice")
       }
       pages += 1
       bytes += UInt64(count)

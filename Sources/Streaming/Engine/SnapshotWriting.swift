@@ -15,6 +15,8 @@ final class SnapshotWriting {
       case failed(LogError)
     }
     let state = Mutex(State.writing)
+    /// Frames handed over and not written yet.
+    let backlog = Atomic(0)
 
     var isWriting: Bool { state.withLock { if case .writing = $0 { true } else { false } } }
 
@@ -52,6 +54,9 @@ final class SnapshotWriting {
   }
 
   static let frameBytes = 1 << 20
+  /// While so many frames wait to be written no more pages are copied, so that a slow disk does
+  /// not make memory hold the state twice.
+  static let backlogMax = 64
 
   let number: Int64
   let outcome = Outcome()
@@ -81,10 +86,12 @@ final class SnapshotWriting {
     SnapshotFormat.seal(&first, kind: .header)
     write(SnapshotFormat.magic + first)
     filling = Filling { frame in
+      outcome.backlog.add(1, ordering: .relaxed)
       queue.submit {
         var frame = frame
         SnapshotFormat.seal(&frame, kind: .pages)
         SnapshotWriting.write(frame, to: sink, outcome)
+        outcome.backlog.subtract(1, ordering: .relaxed)
       }
     }
     let filling = filling
@@ -115,9 +122,11 @@ final class SnapshotWriting {
     } catch { outcome.fail(error) }
   }
 
-  /// Copies about `pages` pages; sets `isCopied` when none is left.
+  /// Copies about `pages` pages, unless writing lags behind; sets `isCopied` when none is left.
   func copySlice(pages: Int) {
-    guard !isCopied else { return }
+    guard !isCopied, outcome.backlog.load(ordering: .relaxed) < SnapshotWriting.backlogMax else {
+      return
+    }
     var left = pages
     while nextRegion < store.entries.count {
       let region = store.entries[nextRegion].region

@@ -68,14 +68,15 @@ final class Worker: SerialExecutor {
   }
 }
 
-/// A partition as the rest of the process sees it: an actor of the worker that owns it.
-actor PartitionActor {
-  enum Turn {
+/// A partition as the rest of the process sees it: an actor of the executor that owns it, which is
+/// a `Worker` in a running process.
+package actor PartitionActor {
+  package enum Turn: Sendable {
     case busy, idle, done
   }
 
-  nonisolated let worker: Worker
-  nonisolated let status: PartitionStatus
+  private nonisolated let executor: any SerialExecutor
+  package nonisolated let status: PartitionStatus
   private let board: RunBoard
   private let clock: any MonotonicClock
   private let runner: PartitionRunner
@@ -85,21 +86,23 @@ actor PartitionActor {
     case starting, running, draining, done
   }
 
-  nonisolated var unownedExecutor: UnownedSerialExecutor { worker.asUnownedSerialExecutor() }
+  package nonisolated var unownedExecutor: UnownedSerialExecutor {
+    executor.asUnownedSerialExecutor()
+  }
 
-  init(
-    runner: sending PartitionRunner, worker: Worker, status: PartitionStatus, board: RunBoard,
-    clock: any MonotonicClock
+  package init(
+    runner: sending PartitionRunner, executor: any SerialExecutor, status: PartitionStatus,
+    board: RunBoard, clock: any MonotonicClock
   ) {
     self.runner = runner
-    self.worker = worker
+    self.executor = executor
     self.status = status
     self.board = board
     self.clock = clock
   }
 
   /// One turn of the worker's loop.
-  func turn() -> Turn {
+  package func turn() -> Turn {
     guard phase != .done else { return .done }
     do throws(LogError) {
       let turn = try takeTurn(now: clock.now())

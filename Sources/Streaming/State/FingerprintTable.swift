@@ -227,7 +227,7 @@ public struct FingerprintTable {
   }
 
   /// Calls `body` with every fingerprint and its time, in no particular order.
-  public func forEach(_ body: (_ fingerprint: UInt64, _ time: Int64) -> Void) {
+  public func visit(_ body: (_ fingerprint: UInt64, _ time: Int64) -> Void) {
     for i in 0..<(1 << FingerprintTable.shardBits) {
       let region = shards[i].region
       let slots = FingerprintTable.slots(region)

@@ -1,9 +1,9 @@
-internal import Events
+package import Events
 
 // Durations as topology files write them: a whole number and one unit.
 
 /// Why a text is not a duration within bounds.
-enum DurationFault: Equatable {
+package enum DurationFault: Equatable {
   case form
   case range
 }
@@ -14,7 +14,7 @@ extension TimeSpan {
   ]
 
   /// `250ms`, `5s`, `30m`, `24h`, `7d`; nothing else.
-  static func parse(_ text: String) -> Result<TimeSpan, DurationFault> {
+  package static func parse(_ text: String) -> Result<TimeSpan, DurationFault> {
     let digits = text.utf8.prefix { (0x30...0x39).contains($0) }
     let unit = String(text.dropFirst(digits.count))
     guard !digits.isEmpty, let scale = units.first(where: { $0.name == unit }) else {
@@ -26,7 +26,7 @@ extension TimeSpan {
   }
 
   /// As a topology file would write it, in the largest unit that divides it.
-  var text: String {
+  package var text: String {
     if milliseconds == 0 { return "0s" }
     let unit = Self.units.first { milliseconds % $0.milliseconds == 0 } ?? ("ms", 1)
     return "\(milliseconds / unit.milliseconds)\(unit.name)"

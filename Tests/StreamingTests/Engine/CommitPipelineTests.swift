@@ -84,7 +84,8 @@ import Testing
 
     init(_ log: ScriptedLog) {
       self.log = log
-      pipeline = CommitPipeline(log: log, queue: ImmediateQueue())
+      pipeline = CommitPipeline(
+        log: log, queue: ImmediateQueue(), options: RunnerOptions(mode: .live))
       pipeline.start(after: 7)
       output("a")
       output("b")
@@ -182,7 +183,7 @@ import Testing
     let refusals = Array(repeating: ScriptedLog.Answer.error(.retry), count: 1_000)
     var subject = Subject(ScriptedLog(commits: refusals))
     do throws(LogError) {
-      try subject.poll(forMilliseconds: CommitPipeline.patience * 2)
+      try subject.poll(forMilliseconds: RunnerOptions(mode: .live).commitPatience * 2)
       Issue.record("it is tried for ever")
     } catch {
       #expect(error.recovery == .stop && error.kind == .unavailable)
@@ -197,7 +198,7 @@ import Testing
     let refusals = Array(repeating: ScriptedLog.Answer.error(.rewind), count: 1_000)
     var subject = Subject(ScriptedLog(commits: refusals))
     do throws(LogError) {
-      try subject.poll(forMilliseconds: CommitPipeline.patience * 2)
+      try subject.poll(forMilliseconds: RunnerOptions(mode: .live).commitPatience * 2)
       Issue.record("it is tried for ever")
     } catch { #expect(error.recovery == .stop) }
   }

@@ -100,7 +100,7 @@ import Testing
     let topology = try SnapshotTests.topology(SnapshotTests.tallyAlone)
     for count in [0, 1, 300] {
       // Nothing at all, or nothing that can be read.
-      let driver = try TopologyDriver(topology, registry: OperatorRegistry.all)
+      let driver = try PartitionDriver(topology, registry: OperatorRegistry.all)
       try driver.send((0..<count).map { Array("bad \($0)".utf8) })
       driver.finish()
       #expect(try driver.outputs.count == count)
@@ -109,7 +109,7 @@ import Testing
       try driver.commit(snapshot: true)
       #expect(driver.broker.snapshotNumbers == (count == 0 ? [] : [1]))
       // And again, live, from there.
-      let next = try TopologyDriver(
+      let next = try PartitionDriver(
         resuming: driver.broker, topology, registry: OperatorRegistry.all)
       try next.send(SnapshotTests.impression(1, at: 1_000))
       #expect(next.recordsTaken == Int64(count) + 1)
@@ -165,7 +165,7 @@ import Testing
           passed: { from: [unique, s1], stream: events, log: { topic: passed } }
         """,
       file: "several.yaml", registry: OperatorRegistry.all.map(\.description))
-    let driver = try TopologyDriver(
+    let driver = try PartitionDriver(
       topology, registry: OperatorRegistry.all,
       inputs: ["s0", "s1", "s2"].map { LogInput(source: $0, topic: $0) })
     // 1, 2 and 4 impressions, the same ids everywhere.
@@ -190,7 +190,7 @@ import Testing
   }
 
   @Test func aReplaysFilesStandInForEverySource() throws {
-    let driver = try TopologyDriver(
+    let driver = try PartitionDriver(
       SnapshotTests.topology(SnapshotTests.tallyAlone), registry: OperatorRegistry.all,
       inputs: [
         LogInput(source: "", topic: "a.jsonl", isFile: true),

@@ -18,7 +18,7 @@ import Testing
 
   static func contents(_ table: FingerprintTable) -> [UInt64: Int64] {
     var found: [UInt64: Int64] = [:]
-    table.forEach { fingerprint, time in
+    table.visit { fingerprint, time in
       #expect(found.updateValue(time, forKey: fingerprint) == nil)
     }
     return found

@@ -1,0 +1,72 @@
+import ArgumentParser
+import Events
+import Streaming
+
+struct Run: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    abstract: "Run a topology on a local log, for good.",
+    discussion: """
+      Consumes the topics of the sources as they grow and publishes to the topics of the sinks, in \
+      the same log directory. Outputs and positions are committed together: after a crash the next \
+      run goes on where the last commit stands, and no record is published twice. Snapshots go to \
+      the directory that the topology names.
+
+      SIGTERM and SIGINT (^C) drain, commit, take a last snapshot and end with 0; a second one ends \
+      at once. One run of a topology at a time: another one is refused with 69.
+
+        bidmill log import data --topic events --partitions 4 events.jsonl
+        bidmill run Topologies/tally.yaml
+        bidmill run Topologies/tally.yaml --exit-when-idle 2s --json
+        bidmill log cat data tallies --limit 5
+      """)
+
+  @OptionGroup var topology: TopologyOptions
+
+  @Option(help: ArgumentHelp("Threads (default: one a core).", valueName: "n"))
+  var workers: Int?
+
+  @Option(
+    help: ArgumentHelp(
+      "End once everything is processed and nothing new has come for so long.",
+      valueName: "duration"))
+  var exitWhenIdle: DurationArgument?
+
+  @Flag(help: "Begin with empty state where the log no longer holds what it was made of.")
+  var acceptLoss = false
+
+  @OptionGroup var report: ReportOptions
+
+  func validate() throws {
+    if let workers, !(1...1024).contains(workers) {
+      throw ValidationError("--workers is 1 to 1024, not \(workers).")
+    }
+  }
+
+  func run() throws {
+    let stop = StopSwitch()
+    SignalWatch.begin { _ in
+      Terminal.error("stopping: committing what is done; a second signal ends at once")
+      stop.throwIt()
+    }
+    let checked = try topology.load()
+    var live = LiveRun(
+      topology: checked, workers: workers, acceptLoss: acceptLoss,
+      exitWhenIdle: exitWhenIdle?.span, isQuiet: report.quiet)
+    live.onStart = { stop.connect($0) }
+    let outcome = try live.run()
+    if outcome.isRecovering {
+      Terminal.error("stopped before the past was processed again; the next run goes on with it")
+    }
+    if report.json { return try Terminal.output(Self.json(outcome).pretty) }
+    let topics = Dictionary(
+      checked.outputs.map { ($0.sink, "topic \($0.topic)") }, uniquingKeysWith: { a, _ in a })
+    try Terminal.output(outcome.summary.table { topics[$0] ?? "" })
+  }
+
+  private static func json(_ outcome: LiveRun.Outcome) -> JSONText {
+    guard case .object(var members) = outcome.summary.json else { return outcome.summary.json }
+    members.append(("events_in_run", .count(outcome.summary.eventsInRun)))
+    members.append(("commits", .count(outcome.commits)))
+    return .object(members)
+  }
+}
