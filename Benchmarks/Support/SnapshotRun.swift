@@ -12,6 +12,9 @@ public enum SnapshotRun {
   public struct Pauses: Sendable {
     /// Milliseconds of the steps, ascending.
     public var steps: [Double]
+    /// Milliseconds of the longest step in which the worker's thread had a processor: what remains
+    /// is that others had it.
+    public var longestOwn = 0.0
 
     public func quantile(_ share: Double) -> Double {
       steps.isEmpty ? .nan : steps[min(steps.count - 1, Int(Double(steps.count) * share))]
@@ -26,6 +29,8 @@ public enum SnapshotRun {
     public var records: Int64 = 0
     /// From the first page copied to the file's sync.
     public var snapshotSeconds = 0.0
+    /// Milliseconds of the longest step while the state grew.
+    public var longestWhileGrowing = 0.0
     /// Steps of the two seconds before.
     public var before = Pauses(steps: [])
     public var during = Pauses(steps: [])
@@ -90,6 +95,7 @@ public enum SnapshotRun {
     result.records = status.current.records
     result.stateBytes = status.current.stateBytes
     (result.before, result.during) = clock.pauses
+    result.longestWhileGrowing = Double(clock.longestBefore.load(ordering: .relaxed)) / 1e6
     let nanoseconds =
       store.finishedAt.load(ordering: .relaxed) - store.createdAt.load(ordering: .relaxed)
     result.snapshotSeconds = Double(nanoseconds) / 1e9
@@ -140,19 +146,32 @@ private final class StepClock: MonotonicClock {
   let isLate = Atomic(false)
   // Asked by the only worker.
   private let kept = Mutex<[[UInt64]]>([[], []])
+  private let longestOwn = Mutex<[UInt64]>([0, 0])
+  /// The longest step of all those before the two phases: tables grow there.
+  let longestBefore = Atomic<UInt64>(0)
   private let last = Atomic<UInt64>(0)
+  private let lastOwn = Atomic<UInt64>(0)
 
   func now() -> Int64 {
     let now = System.nanoseconds()
+    let own = System.threadNanoseconds()
     let before = last.exchange(now, ordering: .relaxed)
+    let ownBefore = lastOwn.exchange(own, ordering: .relaxed)
     let phase = phase.load(ordering: .relaxed)
-    if phase == 1 || phase == 2 { kept.withLock { $0[phase - 1].append(now - before) } }
+    if phase == 0, before > 0, now - before > longestBefore.load(ordering: .relaxed) {
+      longestBefore.store(now - before, ordering: .relaxed)
+    }
+    if phase == 1 || phase == 2 {
+      kept.withLock { $0[phase - 1].append(now - before) }
+      longestOwn.withLock { $0[phase - 1] = max($0[phase - 1], own - ownBefore) }
+    }
     return Int64(now / 1_000_000) + (isLate.load(ordering: .relaxed) ? StepClock.leap : 0)
   }
 
   var pauses: (before: SnapshotRun.Pauses, during: SnapshotRun.Pauses) {
     let all = kept.withLock { $0.map { $0.sorted().map { Double($0) / 1e6 } } }
-    return (.init(steps: all[0]), .init(steps: all[1]))
+    let own = longestOwn.withLock { $0.map { Double($0) / 1e6 } }
+    return (.init(steps: all[0], longestOwn: own[0]), .init(steps: all[1], longestOwn: own[1]))
   }
 }
 

@@ -19,6 +19,14 @@ public enum System {
     return UInt64(now.tv_sec) * 1_000_000_000 + UInt64(now.tv_nsec)
   }
 
+  /// Nanoseconds in which the calling thread had a processor.
+  @inline(__always)
+  public static func threadNanoseconds() -> UInt64 {
+    var now = timespec()
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now)
+    return UInt64(now.tv_sec) * 1_000_000_000 + UInt64(now.tv_nsec)
+  }
+
   /// What a job took.
   public struct Cost: Sendable {
     public var seconds: Double

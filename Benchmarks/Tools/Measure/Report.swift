@@ -187,7 +187,7 @@ struct Report {
       results.append(result)
       line(
         "round \(results.count)",
-        "longest \(result.during.longest.text(1)) ms, p99 \(result.during.quantile(0.99).text(2)) ms, "
+        "longest \(result.during.longest.text(1)) ms (own \(result.during.longestOwn.text(1))), p99 \(result.during.quantile(0.99).text(2)) ms, "
           + "\(result.snapshotSeconds.text(1)) s; restore \(result.restoreSeconds.text(2)) s cold, "
           + "\(result.restoreWarmSeconds.text(2)) s warm")
     }
@@ -207,6 +207,12 @@ struct Report {
       "a step during the snapshot",
       "\(median { $0.during.quantile(0.5) }.text(2)) ms, \(median { $0.during.quantile(0.99) }.text(2)) ms, "
         + "\(median { $0.during.longest }.text(1)) ms   (target: longest at most 50)")
+    line(
+      "the longest ones, while they had a processor",
+      "\(median { $0.before.longestOwn }.text(1)) ms, \(median { $0.during.longestOwn }.text(1)) ms")
+    line(
+      "the longest step while the state grew to that",
+      "\(median { $0.longestWhileGrowing }.text(1)) ms")
     line("taking it, to its sync", "\(median { $0.snapshotSeconds }.text(2)) s")
     line(
       "restoring it, from the disk",

@@ -44,7 +44,7 @@ public final class Engine: Sendable {
     var queues: [ThreadQueue] = []
     for (index, partition) in partitions.enumerated() {
       let commits = ThreadQueue(name: "commit \(index)")
-      let snapshots = ThreadQueue(name: "snapshot \(index)")
+      let snapshots = ThreadQueue(name: "snapshot \(index)", isBackground: true)
       queues += [commits, snapshots]
       let runner = try PartitionRunner(
         topology: topology, registry: registry, log: partition.log,

@@ -91,8 +91,11 @@ package final class PartitionRunner {
   static let commitBytes = 4 << 20
   /// While a commit is under way, this much more is taken in before the partition waits for it.
   static let backlogFactor = 4
-  /// Pages copied per step while a snapshot is taken: 2 MiB, well under a millisecond.
-  static let snapshotPagesPerStep = 128
+  /// Records per step while a snapshot is taken: each may be the first to change a page, which is
+  /// then copied.
+  static let snapshotStepRecords = 1024
+  /// Pages copied per step while a snapshot is taken: 1 MiB, a fraction of a millisecond.
+  static let snapshotPagesPerStep = 256
 
   package let options: RunnerOptions
   private let topology: CheckedTopology
@@ -344,7 +347,10 @@ package final class PartitionRunner {
     try tendSnapshot(now: now)
     guard !isBackedUp else { return .waiting }
     if let speed = options.speed { sequencer.pace(speed, startedAt: startedAt, now: now) }
-    var progress = try sequencer.step(limit: PartitionRunner.stepRecords, now: now)
+    let isCopying = snapshot.map { !$0.isCopied } ?? false
+    var progress = try sequencer.step(
+      limit: isCopying ? PartitionRunner.snapshotStepRecords : PartitionRunner.stepRecords,
+      now: now)
     if options.mode == .live, progress == .end {
       progress =
         options.idleClock && sequencer.advanceIdleClock(now: now) ? .advanced : .waiting

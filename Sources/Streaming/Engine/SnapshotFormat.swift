@@ -48,7 +48,7 @@ public struct SnapshotHeader: Equatable, Sendable {
   /// Pages that all rows stand on.
   var pageCount: UInt64 {
     regions.reduce(0) {
-      let rowsPerPage = Streaming.Region.pageBytes / $1.stride
+      let rowsPerPage = Streaming.Region.rowsPerPage(stride: $1.stride)
       return $0 &+ UInt64(($1.rows + rowsPerPage - 1) / rowsPerPage)
     }
   }
@@ -82,27 +82,21 @@ enum SnapshotFormat {
     return Hash.combine(text, UInt64(kind) << 32 | UInt64(payload.count))
   }
 
-  /// Fills in the frame header in front of a payload that was appended after
-  /// `frameHeaderBytes` free bytes.
-  static func seal(_ frame: inout [UInt8], kind: Kind) {
-    let length = frame.count - frameHeaderBytes
-    let sum = frame.withUnsafeBytes {
-      checksum(
-        kind: kind.rawValue, UnsafeRawBufferPointer(rebasing: $0[frameHeaderBytes...]))
-    }
-    frame.withUnsafeMutableBytes {
-      $0[0] = kind.rawValue
-      $0.storeBytes(of: UInt32(length).littleEndian, toByteOffset: 1, as: UInt32.self)
-      $0.storeBytes(of: sum.littleEndian, toByteOffset: 5, as: UInt64.self)
-    }
+  /// Fills in the frame header in front of a payload that stands after `frameHeaderBytes` free
+  /// bytes.
+  static func seal(_ frame: UnsafeMutableRawBufferPointer, kind: Kind) {
+    let payload = UnsafeRawBufferPointer(rebasing: frame[frameHeaderBytes...])
+    let sum = checksum(kind: kind.rawValue, payload)
+    frame[0] = kind.rawValue
+    frame.storeBytes(of: UInt32(payload.count).littleEndian, toByteOffset: 1, as: UInt32.self)
+    frame.storeBytes(of: sum.littleEndian, toByteOffset: 5, as: UInt64.self)
   }
 
-  static func emptyFrame(capacity: Int = 0) -> [UInt8] {
-    var frame: [UInt8] = []
-    frame.reserveCapacity(capacity + frameHeaderBytes)
-    frame.append(contentsOf: repeatElement(0, count: frameHeaderBytes))
-    return frame
+  static func seal(_ frame: inout [UInt8], kind: Kind) {
+    frame.withUnsafeMutableBytes { seal($0, kind: kind) }
   }
+
+  static var emptyFrame: [UInt8] { [UInt8](repeating: 0, count: frameHeaderBytes) }
 
   static func encode(_ header: SnapshotHeader, to bytes: inout [UInt8]) {
     append(header.topology, to: &bytes)
@@ -215,7 +209,7 @@ enum SnapshotFormat {
 
     mutating func region() -> SnapshotHeader.Region? {
       guard let section = text(), let name = text(), let version = int(), let stride = int(),
-        let rows = int(), stride > 0, stride <= Streaming.Region.pageBytes, rows >= 0,
+        let rows = int(), stride > 0, stride <= Streaming.Region.rowBytesMax, rows >= 0,
         rows <= SnapshotFormat.regionBytesMax / stride
       else { return nil }
       return SnapshotHeader.Region(

@@ -5,7 +5,7 @@
 public enum SnapshotInspection {
   public struct Summary: Sendable, Equatable {
     public var header: SnapshotHeader
-    /// Copied pages, of at most 16 KiB each.
+    /// Copied pages, of about 4 KiB each.
     public var pages: Int
     /// Bytes of all rows: what the state takes in memory, without its indexes.
     public var stateBytes: Int

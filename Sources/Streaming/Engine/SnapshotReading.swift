@@ -134,7 +134,7 @@ package struct SnapshotParser {
         range.upperBound - position >= count
       else { throw SnapshotDamage("a page of a region that does not exist") }
       let entry = header.regions[region]
-      let rowsPerPage = Region.pageBytes / entry.stride
+      let rowsPerPage = Region.rowsPerPage(stride: entry.stride)
       let first = page * rowsPerPage
       guard first < entry.rows, count == min(rowsPerPage, entry.rows - first) * entry.stride else {
         throw SnapshotDamage("a page of \(entry.section)/\(entry.name) has the wrong size")
@@ -207,7 +207,7 @@ extension StateStore {
     func fill(region: Int, page: Int, _ rows: UnsafeRawBufferPointer) {
       guard let target = targets[region] else { return }
       let stride = target.pointee.stride
-      let start = page * (Region.pageBytes / stride) * stride
+      let start = page * Region.rowsPerPage(stride: stride) * stride
       (target.pointee.base + start).copyMemory(
         from: rows.baseAddress ?? UnsafeRawPointer(target.pointee.base), byteCount: rows.count)
     }

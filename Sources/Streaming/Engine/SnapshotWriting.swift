@@ -25,38 +25,86 @@ final class SnapshotWriting {
     }
   }
 
+  /// The memory of one frame. The partition fills it, the queue writes it and gives it back: fresh
+  /// memory for each would cost the stream more than the copying.
+  private final class Frame: @unchecked Sendable {
+    // Belongs to the partition until it is handed over, then to the queue; never to both.
+    private let memory = StateMemory(byteCount: SnapshotWriting.frameBytes)
+    private(set) var count = SnapshotFormat.frameHeaderBytes
+
+    deinit { memory.deallocate() }
+
+    var isEmpty: Bool { count == SnapshotFormat.frameHeaderBytes }
+    var isFull: Bool {
+      count + SnapshotFormat.pageHeaderBytes + Region.rowBytesMax > SnapshotWriting.frameBytes
+    }
+
+    func removeAll() { count = SnapshotFormat.frameHeaderBytes }
+
+    func append(_ bytes: UnsafeRawBufferPointer) {
+      guard let start = bytes.baseAddress else { return }
+      (memory.base + count).copyMemory(from: start, byteCount: bytes.count)
+      count += bytes.count
+    }
+
+    /// Completes the frame's header; the frame's bytes are valid until `removeAll`.
+    func sealed() -> UnsafeRawBufferPointer {
+      let bytes = UnsafeMutableRawBufferPointer(start: memory.base, count: count)
+      SnapshotFormat.seal(bytes, kind: .pages)
+      return UnsafeRawBufferPointer(bytes)
+    }
+  }
+
+  /// Frames that were written and can be filled again.
+  private final class FramePool: Sendable {
+    private let frames = Mutex<[Frame]>([])
+
+    func take() -> Frame { frames.withLock { $0.popLast() } ?? Frame() }
+
+    func giveBack(_ frame: Frame) {
+      frame.removeAll()
+      frames.withLock { $0.append(frame) }
+    }
+  }
+
   /// The frame being filled, shared with the regions' copy-on-write.
   private final class Filling {
-    var frame = SnapshotFormat.emptyFrame(capacity: SnapshotWriting.frameBytes)
+    private var frame: Frame
+    private let pool: FramePool
+    private let full: (Frame) -> Void
     var pages = 0
     var bytes = 0
-    let full: ([UInt8]) -> Void
 
-    init(full: @escaping ([UInt8]) -> Void) { self.full = full }
+    init(from pool: FramePool, full: @escaping (Frame) -> Void) {
+      self.pool = pool
+      self.full = full
+      frame = pool.take()
+    }
 
     func add(region: Int32, page: Int, _ rows: UnsafeRawBufferPointer) {
       withUnsafeBytes(
         of: (region.littleEndian, Int32(page).littleEndian, Int32(rows.count).littleEndian)
       ) {
-        frame.append(contentsOf: $0)
+        frame.append($0)
       }
-      frame.append(contentsOf: rows)
+      frame.append(rows)
       pages += 1
       bytes += rows.count
-      if frame.count >= SnapshotWriting.frameBytes { flush() }
+      if frame.isFull { flush() }
     }
 
     func flush() {
-      guard frame.count > SnapshotFormat.frameHeaderBytes else { return }
+      guard !frame.isEmpty else { return }
       full(frame)
-      frame = SnapshotFormat.emptyFrame(capacity: SnapshotWriting.frameBytes + Region.pageBytes)
+      frame = pool.take()
     }
   }
 
-  static let frameBytes = 1 << 20
+  /// A huge page.
+  static let frameBytes = 2 << 20
   /// While so many frames wait to be written no more pages are copied, so that a slow disk does
   /// not make memory hold the state twice.
-  static let backlogMax = 64
+  static let backlogMax = 32
 
   let number: Int64
   let outcome = Outcome()
@@ -78,19 +126,17 @@ final class SnapshotWriting {
     self.sink = sink
     self.queue = queue
     let outcome = outcome
-    func write(_ frame: [UInt8]) {
-      queue.submit { SnapshotWriting.write(frame, to: sink, outcome) }
-    }
-    var first = SnapshotFormat.emptyFrame()
+    var first = SnapshotFormat.emptyFrame
     SnapshotFormat.encode(header, to: &first)
     SnapshotFormat.seal(&first, kind: .header)
-    write(SnapshotFormat.magic + first)
-    filling = Filling { frame in
+    let beginning = SnapshotFormat.magic + first
+    queue.submit { SnapshotWriting.write(beginning, to: sink, outcome) }
+    let pool = FramePool()
+    filling = Filling(from: pool) { frame in
       outcome.backlog.add(1, ordering: .relaxed)
       queue.submit {
-        var frame = frame
-        SnapshotFormat.seal(&frame, kind: .pages)
-        SnapshotWriting.write(frame, to: sink, outcome)
+        SnapshotWriting.write(frame.sealed(), to: sink, outcome)
+        pool.giveBack(frame)
         outcome.backlog.subtract(1, ordering: .relaxed)
       }
     }
@@ -110,16 +156,14 @@ final class SnapshotWriting {
   }
 
   private static func write(_ bytes: [UInt8], to sink: any SnapshotSink, _ outcome: Outcome) {
+    bytes.withUnsafeBytes { write($0, to: sink, outcome) }
+  }
+
+  private static func write(
+    _ bytes: UnsafeRawBufferPointer, to sink: any SnapshotSink, _ outcome: Outcome
+  ) {
     guard outcome.isWriting else { return }
-    do throws(LogError) {
-      let result: Result<Void, LogError> = bytes.withUnsafeBytes { raw in
-        do throws(LogError) {
-          try sink.write(raw)
-          return .success(())
-        } catch { return .failure(error) }
-      }
-      try result.get()
-    } catch { outcome.fail(error) }
+    do throws(LogError) { try sink.write(bytes) } catch { outcome.fail(error) }
   }
 
   /// Copies about `pages` pages, unless writing lags behind; sets `isCopied` when none is left.
@@ -147,7 +191,7 @@ final class SnapshotWriting {
     isFinishing = true
     let (sink, outcome, pages, bytes) = (sink, outcome, filling.pages, filling.bytes)
     queue.submit {
-      var frame = SnapshotFormat.emptyFrame()
+      var frame = SnapshotFormat.emptyFrame
       Varint.append(UInt64(pages), to: &frame)
       Varint.append(UInt64(bytes), to: &frame)
       SnapshotFormat.seal(&frame, kind: .end)

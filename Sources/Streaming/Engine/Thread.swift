@@ -46,6 +46,17 @@ final class Thread: @unchecked Sendable {
 
   func join() { pthread_join(handle, nil) }
 
+  /// The calling thread is served after others from now on.
+  static func yieldToOthers() {
+    #if canImport(Darwin)
+      pthread_set_qos_class_self_np(QOS_CLASS_UTILITY, 0)
+    #else
+      // On Linux this is about the thread alone; where it is refused, all stay equal. The number
+      // is PRIO_PROCESS, which each C library gives another type.
+      setpriority(0, 0, 10)
+    #endif
+  }
+
   /// Identifies the calling thread.
   static var current: pthread_t { pthread_self() }
 }

@@ -36,9 +36,13 @@ public final class ThreadQueue: WorkQueue {
   private let shared = Shared()
   private let thread: Thread
 
-  public init(name: String) {
+  /// - Parameter isBackground: others go first where there are too few processors.
+  public init(name: String, isBackground: Bool = false) {
     let shared = shared
-    thread = Thread(name: name) { shared.run() }
+    thread = Thread(name: name) {
+      if isBackground { Thread.yieldToOthers() }
+      shared.run()
+    }
   }
 
   deinit { close() }

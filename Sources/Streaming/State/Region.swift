@@ -15,9 +15,11 @@
 /// Owned by a `StateStore`; used by one partition only.
 @usableFromInline
 package struct Region {
-  /// Bytes per copied page: small, because the first change to each page during a snapshot pays
-  /// for copying it.
-  package static let pageBytes = 16 * 1024
+  /// Bytes per copied page, unless a row is longer: small, because the first change to each page
+  /// during a snapshot pays for copying it, and rows found by hash are each on a page of their own.
+  package static let pageBytes = 4 * 1024
+  /// The longest row.
+  package static let rowBytesMax = 16 * 1024
 
   /// Where the rows stand; `memory.base`.
   @usableFromInline var base: UnsafeMutableRawPointer
@@ -30,7 +32,7 @@ package struct Region {
   @usableFromInline var frozen: UnsafeMutablePointer<FrozenRegion>?
 
   package init(stride: Int, capacity: Int) {
-    precondition(stride > 0 && stride <= Region.pageBytes, "a row must fit a page")
+    precondition(stride > 0 && stride <= Region.rowBytesMax, "a row is at most 16 KiB")
     self.stride = stride
     self.capacity = max(capacity, 1)
     self.count = 0
@@ -50,7 +52,9 @@ package struct Region {
   }
 
   /// Rows per page, so that no row crosses a page.
-  package var rowsPerPage: Int { Region.pageBytes / stride }
+  package var rowsPerPage: Int { Region.rowsPerPage(stride: stride) }
+
+  package static func rowsPerPage(stride: Int) -> Int { max(pageBytes / stride, 1) }
 
   /// Room for at least `rows` rows; existing rows keep their values.
   @usableFromInline package mutating func grow(to rows: Int) {
