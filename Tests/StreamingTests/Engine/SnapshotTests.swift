@@ -165,10 +165,10 @@ import Testing
     world.feed(0..<3)
     try world.run(SnapshotTests.topology(SnapshotTests.tallyAlone))
     let header = try #require(try SnapshotTests.parse(world.snapshot).get().header)
-    var first = SnapshotFormat.emptyFrame()
+    var first = SnapshotFormat.emptyFrame
     SnapshotFormat.encode(header, to: &first)
     SnapshotFormat.seal(&first, kind: .header)
-    var end = SnapshotFormat.emptyFrame()
+    var end = SnapshotFormat.emptyFrame
     Varint.append(0, to: &end)
     Varint.append(0, to: &end)
     SnapshotFormat.seal(&end, kind: .end)
@@ -197,7 +197,7 @@ import Testing
     var header = try #require(try SnapshotTests.parse(world.snapshot).get().header)
     for rows in [Int.max, 1 << 40, (1 << 40) / 24, -1] {
       header.regions[0].rows = rows
-      var frame = SnapshotFormat.emptyFrame()
+      var frame = SnapshotFormat.emptyFrame
       SnapshotFormat.encode(header, to: &frame)
       let decoded = SnapshotFormat.decodeHeader(
         Array(frame.dropFirst(SnapshotFormat.frameHeaderBytes)))
