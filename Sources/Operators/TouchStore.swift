@@ -1,0 +1,187 @@
+import Events
+import Streaming
+
+/// What is kept of an impression or a click: 24 bytes beside the text of its id.
+struct Touch: BitwiseCopyable {
+  var time: Int64
+  /// Rows in the directory.
+  var campaign: Int32
+  var ad: Int32
+  /// The id, in the text store.
+  var text: Int32
+  var textLength: UInt8
+  var isClick: Bool
+  var isViewable: Bool
+}
+
+/// Where a person's touches stand: consecutive rows of the store, in order of time.
+struct TouchList: BitwiseCopyable {
+  /// First row of its block; -1 while it has none.
+  var block: Int32 = -1
+  /// Rows of the block that are no longer used: the oldest go by moving the start.
+  var start: UInt16 = 0
+  var count: UInt16 = 0
+  /// The block has 2 << `sizeClass` rows.
+  var sizeClass: UInt8 = 0
+
+  @inline(__always) var capacity: Int { 2 << Int(sizeClass) }
+}
+
+/// Lists of touches in one table: blocks of 2, 4, 8 … 2048 rows, free ones listed by size.
+///
+/// A list fills at least a quarter of its block, more than half of it on the way up, so a touch
+/// takes 24–48 bytes while lists grow.
+struct TouchStore {
+  private let rows: Table<Touch>
+  /// First free block by size class, chained through `Touch.text`; -1 at the end.
+  private let free: Table<Int32>
+  let texts: TextStore
+
+  static let sizeClasses = 11
+  /// The most touches that a list may have: the largest block with room to move in.
+  static let touchesMax = 1024
+
+  init(in store: StateStore) {
+    rows = store.table("touches", of: Touch.self)
+    free = store.table("touches.free", of: Int32.self, capacity: TouchStore.sizeClasses)
+    free.fill(to: TouchStore.sizeClasses, with: -1)
+    texts = TextStore("touches.ids", in: store)
+  }
+
+  /// The touches of a list, oldest first; valid until a touch is added anywhere.
+  @inline(__always)
+  func touches(_ list: TouchList) -> UnsafeBufferPointer<Touch> {
+    guard list.count > 0 else { return UnsafeBufferPointer(start: nil, count: 0) }
+    return UnsafeBufferPointer(
+      start: rows.address(list.block + Int32(list.start)), count: Int(list.count))
+  }
+
+  private func allocate(_ sizeClass: UInt8) -> Int32 {
+    let head = free[Int32(sizeClass)]
+    if head >= 0 {
+      free.update(Int32(sizeClass)).pointee = rows[head].text
+      return head
+    }
+    let block = Int32(rows.count)
+    let empty = Touch(
+      time: 0, campaign: -1, ad: -1, text: -1, textLength: 0, isClick: false, isViewable: false)
+    for _ in 0..<(2 << Int(sizeClass)) { rows.append(empty) }
+    return block
+  }
+
+  private func release(_ block: Int32, _ sizeClass: UInt8) {
+    rows.update(block).pointee.text = free[Int32(sizeClass)]
+    free.update(Int32(sizeClass)).pointee = block
+  }
+
+  /// Adds a touch behind all that are not newer. O(1) when it is the newest, amortised.
+  func insert(_ touch: Touch, into list: inout TouchList) {
+    if list.block < 0 {
+      list = TouchList(block: allocate(0))
+    } else if Int(list.start) + Int(list.count) == list.capacity {
+      makeRoom(&list)
+    }
+    let first = list.block + Int32(list.start)
+    var place = first + Int32(list.count)
+    while place > first, rows[place - 1].time > touch.time {
+      rows.update(place).pointee = rows[place - 1]
+      place -= 1
+    }
+    rows.update(place).pointee = touch
+    list.count += 1
+  }
+
+  /// Moves a list that ends where its block ends: to the block's beginning, when at least an eighth
+  /// of it is unused, or to a larger block.
+  private func makeRoom(_ list: inout TouchList) {
+    if Int(list.start) * 8 >= list.capacity {
+      for i in 0..<Int32(list.count) {
+        rows.update(list.block + i).pointee = rows[list.block + Int32(list.start) + i]
+      }
+      list.start = 0
+    } else {
+      move(&list, to: list.sizeClass + 1)
+    }
+  }
+
+  private func move(_ list: inout TouchList, to sizeClass: UInt8) {
+    let block = allocate(sizeClass)
+    for i in 0..<Int32(list.count) {
+      rows.update(block + i).pointee = rows[list.block + Int32(list.start) + i]
+    }
+    release(list.block, list.sizeClass)
+    list.block = block
+    list.start = 0
+    list.sizeClass = sizeClass
+  }
+
+  /// Drops touches from the oldest on while they are older than `time`; gives back what the list no
+  /// longer needs.
+  func removeOlder(than time: Int64, from list: inout TouchList) {
+    let touches = touches(list)
+    var old = 0
+    while old < touches.count, touches[old].time < time {
+      texts.remove(touches[old].text, length: touches[old].textLength)
+      old += 1
+    }
+    list.start += UInt16(old)
+    list.count -= UInt16(old)
+    if list.count == 0 {
+      removeAll(from: &list)
+    } else if Int(list.count) * 4 <= list.capacity, list.sizeClass > 0 {
+      move(&list, to: list.sizeClass - 1)
+    }
+  }
+
+  /// Drops the oldest impression, or the oldest click where there are only clicks.
+  func removeLeastValuable(from list: inout TouchList) {
+    let touches = touches(list)
+    guard !touches.isEmpty else { return }
+    var place = Int32(touches.firstIndex { !$0.isClick } ?? 0)
+    texts.remove(touches[Int(place)].text, length: touches[Int(place)].textLength)
+    let first = list.block + Int32(list.start)
+    while place > 0 {
+      rows.update(first + place).pointee = rows[first + place - 1]
+      place -= 1
+    }
+    list.start += 1
+    list.count -= 1
+  }
+
+  func removeAll(from list: inout TouchList) {
+    guard list.block >= 0 else { return }
+    for touch in touches(list) { texts.remove(touch.text, length: touch.textLength) }
+    release(list.block, list.sizeClass)
+    list = TouchList()
+  }
+
+  /// Moves all touches of `other` into `list`, in order of time; of equal times those of `list`
+  /// come first.
+  func merge(_ other: inout TouchList, into list: inout TouchList) {
+    guard other.count > 0 else {
+      removeAll(from: &other)
+      return
+    }
+    guard list.count > 0 else {
+      removeAll(from: &list)
+      swap(&list, &other)
+      return
+    }
+    var sizeClass = max(list.sizeClass, other.sizeClass)
+    while 2 << Int(sizeClass) < Int(list.count) + Int(other.count) { sizeClass += 1 }
+    let block = allocate(sizeClass)
+    var (i, j, k): (Int32, Int32, Int32) = (0, 0, 0)
+    let (a, b) = (list.block + Int32(list.start), other.block + Int32(other.start))
+    while i < Int32(list.count) || j < Int32(other.count) {
+      let takesFirst =
+        j == Int32(other.count) || (i < Int32(list.count) && rows[a + i].time <= rows[b + j].time)
+      rows.update(block + k).pointee = takesFirst ? rows[a + i] : rows[b + j]
+      if takesFirst { i += 1 } else { j += 1 }
+      k += 1
+    }
+    release(list.block, list.sizeClass)
+    release(other.block, other.sizeClass)
+    other = TouchList()
+    list = TouchList(block: block, start: 0, count: UInt16(k), sizeClass: sizeClass)
+  }
+}
