@@ -88,7 +88,7 @@ public struct Journeys: Operator {
       var interaction = input[i]
       switch interaction.kind {
       case .event: visit(&interaction, entry)
-      case .merge: merge(interaction)
+      case .merge: merge(interaction, entry)
       case .forget: forget(interaction.person)
       }
       output.append(interaction)
@@ -242,7 +242,7 @@ public struct Journeys: Operator {
     }
   }
 
-  private func merge(_ merge: Interaction) {
+  private func merge(_ merge: Interaction, _ entry: borrowing Entry) {
     // The table may grow: both rows first, then their addresses.
     _ = journey(max(merge.person, merge.other))
     let kept = journeys.update(merge.person)
@@ -254,6 +254,8 @@ public struct Journeys: Operator {
     kept.pointee.state = max(states.0, states.1)
     kept.pointee.session = max(kept.pointee.session, other.pointee.session)
     kept.pointee.last = max(kept.pointee.last, other.pointee.last)
+    store.removeOlder(than: oldestKept(entry), from: &kept.pointee.touches)
+    store.removeOlder(than: oldestKept(entry), from: &other.pointee.touches)
     store.merge(&other.pointee.touches, into: &kept.pointee.touches)
     while kept.pointee.touches.count > touchesMax {
       store.removeLeastValuable(from: &kept.pointee.touches)
