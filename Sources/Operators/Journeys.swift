@@ -152,34 +152,48 @@ public struct Journeys: Operator {
     entry.watermark.milliseconds &- lookback
   }
 
-  /// Counts what the person was shown of the event's campaign and ad, newest first.
+  /// Finds the newest touch before the event and counts what the person was shown of the event's
+  /// campaign and ad.
   @inline(__always)
   private func look(
     back touches: UnsafeBufferPointer<Touch>, from event: UnsafePointer<Event>,
     notBefore oldest: Int64, _ context: inout JourneyContext
   ) {
     let time = event.pointee.time.milliseconds
-    let (campaign, ad) = (event.pointee.campaign.row, event.pointee.ad.row)
-    let begin = max(oldest, time &- Journeys.week)
-    var i = touches.count - 1
-    while i >= 0 {
-      let touch = touches[i]
-      i -= 1
-      if touch.time > time { continue }
-      if context.sinceTouchMilliseconds < 0 {
-        guard touch.time >= oldest else { return }
-        context.sinceTouchMilliseconds = time &- touch.time
-      }
-      if touch.time < begin { return }
-      guard touch.campaign == campaign, touch.isViewable, touch.time < time else { continue }
-      let isToday: Int32 = touch.time >= time &- Journeys.day ? 1 : 0
-      context.campaignViewsWeek &+= 1
-      context.campaignViewsDay &+= isToday
-      if touch.ad == ad {
-        context.adViewsWeek &+= 1
-        context.adViewsDay &+= isToday
-      }
+    var end = touches.count
+    while end > 0, touches[end &- 1].time > time { end &-= 1 }
+    guard end > 0, touches[end &- 1].time >= oldest else { return }
+    context.sinceTouchMilliseconds = time &- touches[end &- 1].time
+    let campaign = event.pointee.campaign.row
+    guard campaign >= 0 else { return }
+    while end > 0, touches[end &- 1].time == time { end &-= 1 }
+    let week = max(oldest, time &- Journeys.week)
+    let day = max(oldest, time &- Journeys.day)
+    var begin = 0
+    while begin < end, touches[begin].time < week { begin &+= 1 }
+    count(touches[begin..<end], campaign, event.pointee.ad.row, today: day, &context)
+  }
+
+  /// Without branches: which of a person's touches match is past predicting.
+  @inline(__always)
+  private func count(
+    _ touches: Slice<UnsafeBufferPointer<Touch>>, _ campaign: Int32, _ ad: Int32, today: Int64,
+    _ context: inout JourneyContext
+  ) {
+    var sums: (campaignDay: Int32, campaignWeek: Int32, adDay: Int32, adWeek: Int32) = (0, 0, 0, 0)
+    for touch in UnsafeBufferPointer(rebasing: touches) {
+      let sameCampaign: Int32 = touch.isViewable && touch.campaign == campaign ? 1 : 0
+      let sameAd: Int32 = touch.ad == ad ? sameCampaign : 0
+      let isToday: Int32 = touch.time >= today ? -1 : 0
+      sums.campaignWeek &+= sameCampaign
+      sums.adWeek &+= sameAd
+      sums.campaignDay &+= sameCampaign & isToday
+      sums.adDay &+= sameAd & isToday
     }
+    context.campaignViewsDay = sums.campaignDay
+    context.campaignViewsWeek = sums.campaignWeek
+    context.adViewsDay = sums.adDay
+    context.adViewsWeek = sums.adWeek
   }
 
   /// Passes on the touches in [oldest, time).

@@ -91,13 +91,27 @@ struct TouchStore {
     list.count += 1
   }
 
+  /// Copies touches between or within blocks. The rows of a table stand one after the other; what
+  /// has to be done for each is to tell a snapshot under way which pages change.
+  private func copy(_ count: Int32, from source: Int32, to target: Int32) {
+    guard count > 0 else { return }
+    var row = target
+    while row < target + count {
+      _ = rows.update(row)
+      row += TouchStore.rowsPerUpdate
+    }
+    _ = rows.update(target + count - 1)
+    rows.address(target).update(from: rows.address(source), count: Int(count))
+  }
+
+  /// Fewer than stand on one page of a snapshot (16 KiB).
+  private static let rowsPerUpdate: Int32 = 512
+
   /// Moves a list that ends where its block ends: to the block's beginning, when at least an eighth
   /// of it is unused, or to a larger block.
   private func makeRoom(_ list: inout TouchList) {
     if Int(list.start) * 8 >= list.capacity {
-      for i in 0..<Int32(list.count) {
-        rows.update(list.block + i).pointee = rows[list.block + Int32(list.start) + i]
-      }
+      copy(Int32(list.count), from: list.block + Int32(list.start), to: list.block)
       list.start = 0
     } else {
       move(&list, to: list.sizeClass + 1)
@@ -106,9 +120,7 @@ struct TouchStore {
 
   private func move(_ list: inout TouchList, to sizeClass: UInt8) {
     let block = allocate(sizeClass)
-    for i in 0..<Int32(list.count) {
-      rows.update(block + i).pointee = rows[list.block + Int32(list.start) + i]
-    }
+    copy(Int32(list.count), from: list.block + Int32(list.start), to: block)
     release(list.block, list.sizeClass)
     list.block = block
     list.start = 0
@@ -137,13 +149,12 @@ struct TouchStore {
   func removeLeastValuable(from list: inout TouchList) {
     let touches = touches(list)
     guard !touches.isEmpty else { return }
-    var place = Int32(touches.firstIndex { !$0.isClick } ?? 0)
-    texts.remove(touches[Int(place)].text, length: touches[Int(place)].textLength)
+    var place = 0
+    while place < touches.count, touches[place].isClick { place += 1 }
+    if place == touches.count { place = 0 }
+    texts.remove(touches[place].text, length: touches[place].textLength)
     let first = list.block + Int32(list.start)
-    while place > 0 {
-      rows.update(first + place).pointee = rows[first + place - 1]
-      place -= 1
-    }
+    copy(Int32(place), from: first, to: first + 1)
     list.start += 1
     list.count -= 1
   }

@@ -14,7 +14,8 @@ import Testing
   @Test func threeWordsAreTheirBytes() {
     let hash = KeyedHash(secret: "a key")
     let words: [UInt64] = [0x0102_0304_0506_0708, 0, .max]
-    let bytes = words.flatMap { word in (0..<8).map { UInt8(truncatingIfNeeded: word >> ($0 * 8)) } }
+    let bytes = words.flatMap { word in (0..<8).map { UInt8(truncatingIfNeeded: word >> ($0 * 8)) }
+    }
     #expect(hash.hash(words[0], words[1], words[2]) == hash.hash(bytes))
   }
 

@@ -69,11 +69,13 @@ struct NaiveAttribution {
   // MARK: Identity
 
   func identifiers(_ event: TestEvent) -> [Identifier] {
-    [("click_id", event.type == "erasure" ? nil : event.clickID), ("user", event.user),
-      ("device", event.device)]
-      .compactMap { kind, text in
-        text.map { Identifier(account: event.account, kind: kind, text: $0) }
-      }
+    [
+      ("click_id", event.type == "erasure" ? nil : event.clickID), ("user", event.user),
+      ("device", event.device),
+    ]
+    .compactMap { kind, text in
+      text.map { Identifier(account: event.account, kind: kind, text: $0) }
+    }
   }
 
   mutating func remove(_ identifier: Identifier) {
