@@ -9,7 +9,7 @@ public import Streaming
 /// conversion or deal stage also carries the touches that came before it, as a range of `touches`.
 /// Touches are kept for `lookback`, counted back from the watermark, at most `max_touches` of them;
 /// what is too old is given back within the hour. A touch takes 24 bytes of its block, 24–48 while
-/// lists grow, beside the text of its id (rounded up to 8 bytes); a person 48 bytes.
+/// lists grow, beside the text of its id (rounded up to 8 bytes); a person 40 bytes.
 public struct Journeys: Operator {
   public static let description = OperatorDescription(
     name: "journeys", version: 1,

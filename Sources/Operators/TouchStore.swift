@@ -27,14 +27,18 @@ struct TouchList: BitwiseCopyable {
   @inline(__always) var capacity: Int { 2 << Int(sizeClass) }
 }
 
-/// Lists of touches in one table: blocks of 2, 4, 8 … 2048 rows, free ones listed by size.
+/// Lists of touches in one table: blocks of 2, 4, 8 … 2048 rows from a buddy allocator.
 ///
-/// A list fills at least a quarter of its block, more than half of it on the way up, so a touch
-/// takes 24–48 bytes while lists grow.
+/// A block stands at a multiple of its size. A free one is split for smaller lists, and joined with
+/// its other half as soon as both are free, so nothing is left behind when lists grow. A list fills
+/// more than half of its block on the way up and at least a quarter on the way down: 24–48 bytes a
+/// touch, and one for two rows.
 struct TouchStore {
   private let rows: Table<Touch>
-  /// First free block by size class, chained through `Touch.text`; -1 at the end.
+  /// First free block by size class; they are chained both ways through their first rows.
   private let free: Table<Int32>
+  /// Per two rows: 1 + the size class of the free block that begins there, else 0.
+  private let marks: Table<UInt8>
   let texts: TextStore
 
   static let sizeClasses = 11
@@ -45,6 +49,7 @@ struct TouchStore {
     rows = store.table("touches", of: Touch.self)
     free = store.table("touches.free", of: Int32.self, capacity: TouchStore.sizeClasses)
     free.fill(to: TouchStore.sizeClasses, with: -1)
+    marks = store.table("touches.marks", of: UInt8.self)
     texts = TextStore("touches.ids", in: store)
   }
 
@@ -56,23 +61,77 @@ struct TouchStore {
       start: rows.address(list.block + Int32(list.start)), count: Int(list.count))
   }
 
+  // MARK: Blocks
+
+  private static func size(_ sizeClass: Int32) -> Int32 { 2 << sizeClass }
+
   private func allocate(_ sizeClass: UInt8) -> Int32 {
-    let head = free[Int32(sizeClass)]
-    if head >= 0 {
-      free.update(Int32(sizeClass)).pointee = rows[head].text
-      return head
+    let wanted = Int32(sizeClass)
+    var found = wanted
+    while found < Int32(TouchStore.sizeClasses), free[found] < 0 { found += 1 }
+    guard found < Int32(TouchStore.sizeClasses) else { return append(wanted) }
+    let block = free[found]
+    unlist(block, found)
+    while found > wanted {
+      found -= 1
+      list(block + TouchStore.size(found), found)
     }
-    let block = Int32(rows.count)
-    let empty = Touch(
-      time: 0, campaign: -1, ad: -1, text: -1, textLength: 0, isClick: false, isViewable: false)
-    for _ in 0..<(2 << Int(sizeClass)) { rows.append(empty) }
     return block
   }
 
-  private func release(_ block: Int32, _ sizeClass: UInt8) {
-    rows.update(block).pointee.text = free[Int32(sizeClass)]
-    free.update(Int32(sizeClass)).pointee = block
+  /// A new block at the table's end; what is skipped to get to a multiple of its size is free.
+  private func append(_ sizeClass: Int32) -> Int32 {
+    while rows.count % Int(TouchStore.size(sizeClass)) != 0 {
+      let gap = Int32(rows.count.trailingZeroBitCount - 1)
+      release(extend(gap), UInt8(gap))
+    }
+    return extend(sizeClass)
   }
+
+  private func extend(_ sizeClass: Int32) -> Int32 {
+    let block = Int32(rows.count)
+    let empty = Touch(
+      time: 0, campaign: -1, ad: -1, text: -1, textLength: 0, isClick: false, isViewable: false)
+    for _ in 0..<TouchStore.size(sizeClass) { rows.append(empty) }
+    marks.fill(to: rows.count / 2, with: 0)
+    return block
+  }
+
+  private func release(_ released: Int32, _ sizeClass: UInt8) {
+    var (block, sizeClass) = (released, Int32(sizeClass))
+    while sizeClass + 1 < Int32(TouchStore.sizeClasses) {
+      let buddy = block ^ TouchStore.size(sizeClass)
+      guard Int(buddy) < rows.count, Int32(marks[buddy / 2]) == sizeClass + 1 else { break }
+      unlist(buddy, sizeClass)
+      block = min(block, buddy)
+      sizeClass += 1
+    }
+    list(block, sizeClass)
+  }
+
+  /// Free blocks are chained through `text` (next) and `ad` (previous).
+  private func list(_ block: Int32, _ sizeClass: Int32) {
+    let head = free[sizeClass]
+    let row = rows.update(block)
+    row.pointee.text = head
+    row.pointee.ad = -1
+    if head >= 0 { rows.update(head).pointee.ad = block }
+    free.update(sizeClass).pointee = block
+    marks.update(block / 2).pointee = UInt8(truncatingIfNeeded: sizeClass + 1)
+  }
+
+  private func unlist(_ block: Int32, _ sizeClass: Int32) {
+    let (next, previous) = (rows[block].text, rows[block].ad)
+    if previous >= 0 {
+      rows.update(previous).pointee.text = next
+    } else {
+      free.update(sizeClass).pointee = next
+    }
+    if next >= 0 { rows.update(next).pointee.ad = previous }
+    marks.update(block / 2).pointee = 0
+  }
+
+  // MARK: Touches
 
   /// Adds a touch behind all that are not newer. O(1) when it is the newest, amortised.
   func insert(_ touch: Touch, into list: inout TouchList) {
