@@ -15,7 +15,9 @@ let package = Package(
     .executable(name: "bidmill", targets: ["bidmill"]),
     .library(
       name: "BidmillCore",
-      targets: ["Events", "Streaming", "LocalLog", "Operators", "Simulation", "TestKit"]),
+      targets: [
+        "Events", "Bidding", "Streaming", "LocalLog", "Operators", "Simulation", "TestKit",
+      ]),
   ],
   dependencies: [
     .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
@@ -33,7 +35,9 @@ let package = Package(
       swiftSettings: strict),
     .target(
       name: "LocalLog", dependencies: ["Streaming", "Events", "CZstd"], swiftSettings: strict),
-    .target(name: "Operators", dependencies: ["Streaming", "Events"], swiftSettings: strict),
+    .target(name: "Bidding", dependencies: ["Events"], swiftSettings: strict),
+    .target(
+      name: "Operators", dependencies: ["Bidding", "Streaming", "Events"], swiftSettings: strict),
     .target(name: "Simulation", dependencies: ["Events"], swiftSettings: strict),
     .target(name: "TestKit", dependencies: ["Streaming", "Events"], swiftSettings: strict),
     .executableTarget(
@@ -46,6 +50,11 @@ let package = Package(
     .testTarget(name: "ArchitectureTests", swiftSettings: strict),
     .testTarget(
       name: "EventsTests", dependencies: ["Events"], exclude: ["Corpus"], swiftSettings: strict),
+    .testTarget(name: "BiddingTests", dependencies: ["Bidding", "Events"], swiftSettings: strict),
+    .testTarget(
+      name: "OperatorTests",
+      dependencies: ["Operators", "Bidding", "Streaming", "Simulation", "TestKit", "Events"],
+      swiftSettings: strict),
     .testTarget(
       name: "StreamingTests", dependencies: ["Streaming", "Operators", "TestKit", "Events"],
       swiftSettings: strict),

@@ -7,7 +7,10 @@ public import Streaming
 /// Every operator that a topology file may name.
 public enum OperatorRegistry {
   public static let all: [OperatorType] = [
+    OperatorType(Attribution.self),
     OperatorType(Deduplicate.self),
+    OperatorType(Identity.self),
+    OperatorType(Journeys.self),
     OperatorType(Tally.self),
   ]
 }

@@ -1,5 +1,6 @@
 import Events
 import Foundation
+import Operators
 import Streaming
 import Testing
 
@@ -27,6 +28,30 @@ import Testing
     try expect(tally().describe(form), golden: "tally.\(form)")
   }
 
+  /// The shipped topology with the shipped operators.
+  private func attribution(key: String = "") throws -> CheckedTopology {
+    try CheckedTopology.load(
+      path: LoadTests.root + "/Topologies/attribution.yaml",
+      environment: ["IDENTITY_KEY": key], registry: OperatorRegistry.all.map(\.description))
+  }
+
+  @Test(arguments: CheckedTopology.DescriptionForm.allCases)
+  func attributionIsDescribed(_ form: CheckedTopology.DescriptionForm) throws {
+    try expect(attribution().describe(form), golden: "attribution.\(form)")
+  }
+
+  @Test func secretSettingsChangeTheHashAndAreNotShown() throws {
+    let (open, keyed) = (try attribution(), try attribution(key: "hunter2"))
+    #expect(open.hash != keyed.hash)
+    #expect(keyed.canonicalText.contains(#"setting "key" secret "#))
+    for printed in [
+      keyed.canonicalText, keyed.describe(), String(reflecting: keyed), keyed.settingsReference,
+    ] {
+      #expect(!printed.contains("hunter2"))
+    }
+    #expect(keyed.describe().contains("key: ***"))
+  }
+
   @Test(arguments: CheckedTopology.DescriptionForm.allCases)
   func liveIsDescribed(_ form: CheckedTopology.DescriptionForm) throws {
     try expect(parse(liveFile).describe(form), golden: "live.\(form)")
@@ -34,6 +59,7 @@ import Testing
 
   @Test func settingsAreDescribed() throws {
     try expect(tally().settingsReference, golden: "tally.settings")
+    try expect(attribution().settingsReference, golden: "attribution.settings")
     try expect(SettingsReference.text(for: registry), golden: "all.settings")
   }
 

@@ -229,6 +229,18 @@ public struct JSONWriter: ~Copyable {
     string(value)
   }
 
+  /// Sixteen digits.
+  public mutating func member(_ key: StaticString, hexadecimal value: UInt64) {
+    self.key(key)
+    beginValue(18)
+    push(UInt8(ascii: "\""))
+    for shift in stride(from: UInt64(60), through: 0, by: -4) {
+      let digit = UInt8(truncatingIfNeeded: value &>> shift) & 15
+      push(digit < 10 ? UInt8(ascii: "0") + digit : UInt8(ascii: "a") - 10 + digit)
+    }
+    push(UInt8(ascii: "\""))
+  }
+
   public mutating func member(_ key: StaticString, text value: String) {
     self.key(key)
     string(value)

@@ -62,6 +62,8 @@ public indirect enum SettingKind: Sendable {
   case number(ClosedRange<Double>)
   case boolean
   case text
+  /// A text that is never printed and stands in no state: only its id does.
+  case secret
   /// One of these words.
   case choice([String])
   case list(SettingKind)
@@ -80,6 +82,7 @@ public indirect enum SettingValue: Sendable, Equatable {
   case number(Double)
   case boolean(Bool)
   case text(String)
+  case secret(SecretText)
   case list([SettingValue])
   /// In the file's order.
   case mapping([(name: String, value: SettingValue)])
@@ -91,6 +94,7 @@ public indirect enum SettingValue: Sendable, Equatable {
     case (.number(let a), .number(let b)): a == b
     case (.boolean(let a), .boolean(let b)): a == b
     case (.text(let a), .text(let b)): a == b
+    case (.secret(let a), .secret(let b)): a == b
     case (.list(let a), .list(let b)): a == b
     case (.mapping(let a), .mapping(let b)):
       a.count == b.count && zip(a, b).allSatisfy { $0.name == $1.name && $0.value == $1.value }
@@ -139,10 +143,33 @@ public struct Settings: Sendable, Equatable {
     return value
   }
 
+  public func secret(_ name: String) -> SecretText {
+    guard case .secret(let value) = self[name] else { mismatch(name, "a secret") }
+    return value
+  }
+
+  /// A mapping's entries by name, as a setting of kind `structure` gives them.
+  public func structure(_ name: String) -> Settings {
+    guard case .mapping(let entries) = self[name] else { mismatch(name, "a mapping") }
+    return Settings(Dictionary(entries.map { ($0.name, $0.value) }) { $1 })
+  }
+
   private func mismatch(_ name: String, _ expected: String) -> Never {
     preconditionFailure(
       "the operator reads setting \(name) as \(expected); it is described otherwise")
   }
+}
+
+/// A text that prints as `***`.
+public struct SecretText: Sendable, Equatable, CustomStringConvertible {
+  public let value: String
+
+  public init(_ value: String) { self.value = value }
+
+  public var description: String { Secret.mask }
+
+  /// Changes with the text and does not give it away: what canonical topologies hold.
+  public var id: UInt64 { KeyedHash(secret: value).id }
 }
 
 /// Settings that fit their kinds but not each other.

@@ -20,4 +20,10 @@ public struct StreamType: Hashable, Sendable, CustomStringConvertible {
   public static let alerts = StreamType("alerts")
   /// Exact running totals.
   public static let tallies = StreamType("tallies", compacted: true)
+  /// Events with the person that they belong to and, behind `journeys`, what its journey knows.
+  public static let interactions = StreamType("interactions")
+  /// The earlier touches of whoever converts, for the interaction of the same entry.
+  public static let touches = StreamType("touches")
+  /// Which touches get the credit for a conversion.
+  public static let attributions = StreamType("attributions")
 }

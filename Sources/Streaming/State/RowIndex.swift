@@ -79,6 +79,28 @@ package struct RowIndex {
     shard.pointee.count += 1
   }
 
+  /// Removes a row that `find` found under this hash.
+  package func remove(_ hash: UInt64, row: Int32) {
+    let shard = shard(hash)
+    let slots = shard.pointee.slots
+    let mask = shard.pointee.mask
+    var gap = Int(RowIndex.tag(hash)) & mask
+    while slots[gap].row != row + 1 { gap = (gap + 1) & mask }
+    shard.pointee.count -= 1
+    // Moves back whatever was pushed beyond the gap, so that no search ends too early.
+    var i = gap
+    while true {
+      i = (i + 1) & mask
+      guard slots[i].row != 0 else { break }
+      let home = Int(slots[i].tag) & mask
+      if (i - home) & mask >= (i - gap) & mask {
+        slots[gap] = slots[i]
+        gap = i
+      }
+    }
+    slots[gap] = Slot(tag: 0, row: 0)
+  }
+
   package func removeAll() {
     for i in 0..<(1 << RowIndex.shardBits) {
       shards[i].slots.deallocate()

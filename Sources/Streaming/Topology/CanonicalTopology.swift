@@ -64,6 +64,7 @@ extension CheckedTopology {
     case .number(let number): "\(number)"
     case .boolean(let value): "\(value)"
     case .text(let text): canonical(text)
+    case .secret(let secret): "secret \(hexadecimal(secret.id))"
     case .list(let items): "[" + items.map(canonical).joined(separator: ",") + "]"
     case .mapping(let entries):
       "{" + entries.map { "\(canonical($0.name)):\(canonical($0.value))" }.joined(separator: ",")

@@ -191,6 +191,7 @@ extension SettingValue {
     case .number(let number): SettingKind.text(number)
     case .boolean(let value): "\(value)"
     case .text(let text): Self.needsQuotes(text) ? Self.quoted(text) : text
+    case .secret(let secret): "\(secret)"
     case .list(let items): "[" + items.map(\.text).joined(separator: ", ") + "]"
     case .mapping(let entries):
       entries.isEmpty

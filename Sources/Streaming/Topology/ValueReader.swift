@@ -207,6 +207,7 @@ extension SettingKind {
       return .number(value)
     case .boolean: return text == "true" ? .boolean(true) : text == "false" ? .boolean(false) : nil
     case .text: return .text(text)
+    case .secret: return .secret(SecretText(text))
     case .choice(let words): return words.contains(text) ? .text(text) : nil
     case .list, .mapping, .structure, .either: return nil
     }
@@ -239,6 +240,7 @@ extension SettingKind {
       }
     case .boolean: "`true` or `false`"
     case .text: "text"
+    case .secret: "a secret text"
     case .choice(let words): alternatives(words)
     case .list(let element): "a list of \(element.plural(inFull: inFull))"
     case .mapping(let keys?, let element):
