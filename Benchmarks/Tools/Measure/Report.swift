@@ -209,7 +209,8 @@ struct Report {
         + "\(median { $0.during.longest }.text(1)) ms   (target: longest at most 50)")
     line(
       "the longest ones, while they had a processor",
-      "\(median { $0.before.longestOwn }.text(1)) ms, \(median { $0.during.longestOwn }.text(1)) ms")
+      "\(median { $0.before.longestOwn }.text(1)) ms, \(median { $0.during.longestOwn }.text(1)) ms"
+    )
     line(
       "the longest step while the state grew to that",
       "\(median { $0.longestWhileGrowing }.text(1)) ms")
