@@ -34,7 +34,6 @@ final class SnapshotWriting {
 
     deinit { memory.deallocate() }
 
-    var isEmpty: Bool { count == SnapshotFormat.frameHeaderBytes }
     var isFull: Bool {
       count + SnapshotFormat.pageHeaderBytes + Region.rowBytesMax > SnapshotWriting.frameBytes
     }
@@ -55,7 +54,8 @@ final class SnapshotWriting {
     }
   }
 
-  /// Frames that were written and can be filled again.
+  /// Frames that were written and can be filled again. Memory is given up by the queue, whose time
+  /// it may take.
   private final class FramePool: Sendable {
     private let frames = Mutex<[Frame]>([])
 
@@ -63,13 +63,15 @@ final class SnapshotWriting {
 
     func giveBack(_ frame: Frame) {
       frame.removeAll()
-      frames.withLock { $0.append(frame) }
+      frames.withLock { if $0.count < SnapshotWriting.backlogMax { $0.append(frame) } }
     }
+
+    func removeAll() { frames.withLock { $0.removeAll() } }
   }
 
   /// The frame being filled, shared with the regions' copy-on-write.
   private final class Filling {
-    private var frame: Frame
+    private var frame: Frame?
     private let pool: FramePool
     private let full: (Frame) -> Void
     var pages = 0
@@ -78,10 +80,11 @@ final class SnapshotWriting {
     init(from pool: FramePool, full: @escaping (Frame) -> Void) {
       self.pool = pool
       self.full = full
-      frame = pool.take()
     }
 
     func add(region: Int32, page: Int, _ rows: UnsafeRawBufferPointer) {
+      let frame = self.frame ?? pool.take()
+      self.frame = frame
       withUnsafeBytes(
         of: (region.littleEndian, Int32(page).littleEndian, Int32(rows.count).littleEndian)
       ) {
@@ -94,9 +97,9 @@ final class SnapshotWriting {
     }
 
     func flush() {
-      guard !frame.isEmpty else { return }
+      guard let frame else { return }
       full(frame)
-      frame = pool.take()
+      self.frame = nil
     }
   }
 
@@ -112,6 +115,7 @@ final class SnapshotWriting {
   private let sink: any SnapshotSink
   private let queue: any WorkQueue
   private let filling: Filling
+  private let pool: FramePool
   private var nextRegion = 0
   private(set) var isCopied = false
   private var isFinishing = false
@@ -132,6 +136,7 @@ final class SnapshotWriting {
     let beginning = SnapshotFormat.magic + first
     queue.submit { SnapshotWriting.write(beginning, to: sink, outcome) }
     let pool = FramePool()
+    self.pool = pool
     filling = Filling(from: pool) { frame in
       outcome.backlog.add(1, ordering: .relaxed)
       queue.submit {
@@ -190,7 +195,9 @@ final class SnapshotWriting {
     guard !isFinishing else { return }
     isFinishing = true
     let (sink, outcome, pages, bytes) = (sink, outcome, filling.pages, filling.bytes)
+    let pool = pool
     queue.submit {
+      pool.removeAll()
       var frame = SnapshotFormat.emptyFrame
       Varint.append(UInt64(pages), to: &frame)
       Varint.append(UInt64(bytes), to: &frame)
@@ -209,8 +216,9 @@ final class SnapshotWriting {
     for entry in store.entries { entry.region.pointee.thaw() }
     isCopied = true
     isFinishing = true
-    let (sink, outcome) = (sink, outcome)
+    let (sink, outcome, pool) = (sink, outcome, pool)
     queue.submit {
+      pool.removeAll()
       outcome.fail(LogError(.ours, "the snapshot was abandoned"))
       sink.abandon()
     }

@@ -2,8 +2,8 @@
 ///
 /// 17 bytes a slot. Beside the slots stands one tag byte for each, so that a search for what is
 /// not here (nearly every event) reads eight tags and no slot. Insert-only; what is old goes by
-/// emptying a whole generation (`removeAll`). Split into shards that grow one by one, so that
-/// growth does not stop the stream for the time of a whole rehash.
+/// emptying a whole generation (`removeAll`). Split into shards that grow one by one, each at
+/// another fill, so that growth does not stop the stream for the time of a whole rehash.
 @frozen
 public struct FingerprintTable {
   @frozen
@@ -29,9 +29,12 @@ public struct FingerprintTable {
     /// Groups - 1.
     @usableFromInline var mask: Int
     @usableFromInline var used: Int
+    /// It grows when more are used.
+    @usableFromInline let usedMax: Int
   }
 
-  @usableFromInline static let shardBits = 4
+  /// At 1 GiB a shard has 16 MiB: clearing and filling twice that takes some ms.
+  @usableFromInline static let shardBits = 6
   @usableFromInline static let groupSize = 8
   static let smallestShard = 16
   @usableFromInline static let ones: UInt64 = 0x0101_0101_0101_0101
@@ -48,7 +51,7 @@ public struct FingerprintTable {
         capacity: FingerprintTable.smallestShard)
       region.pointee.count = FingerprintTable.smallestShard
       (shards + i).initialize(
-        to: FingerprintTable.emptyShard(region, slots: FingerprintTable.smallestShard))
+        to: FingerprintTable.emptyShard(i, region, slots: FingerprintTable.smallestShard))
     }
     let table = self
     store.afterRestore { table.rebuildTags() }
@@ -60,10 +63,16 @@ public struct FingerprintTable {
     shards.deallocate()
   }
 
-  private static func emptyShard(_ region: UnsafeMutablePointer<Region>, slots: Int) -> Shard {
+  /// The fill at which a shard grows lies between 3/4 and 7/8. Fingerprints spread so evenly that
+  /// with one for all, all shards would grow within a few steps of the stream.
+  private static func emptyShard(
+    _ index: Int, _ region: UnsafeMutablePointer<Region>, slots: Int
+  ) -> Shard {
     let tags = StateMemory(byteCount: slots)
+    let shardCount = 1 << shardBits
     return Shard(
-      region: region, tags: tags.base, tagMemory: tags, mask: slots / groupSize - 1, used: 0)
+      region: region, tags: tags.base, tagMemory: tags, mask: slots / groupSize - 1, used: 0,
+      usedMax: slots / 8 * 6 + slots * index / (8 * shardCount))
   }
 
   /// Fingerprints held.
@@ -75,7 +84,7 @@ public struct FingerprintTable {
     for i in 0..<(1 << FingerprintTable.shardBits) {
       let region = shards[i].region
       shards[i].tagMemory.deallocate()
-      shards[i] = FingerprintTable.emptyShard(region, slots: region.pointee.count)
+      shards[i] = FingerprintTable.emptyShard(i, region, slots: region.pointee.count)
       let slots = FingerprintTable.slots(region)
       let tags = shards[i].tags.assumingMemoryBound(to: UInt8.self)
       for k in 0..<region.pointee.count where slots[k].fingerprint != 0 {
@@ -170,9 +179,7 @@ public struct FingerprintTable {
     }
     shard.pointee.region.pointee.willChange(slot)
     FingerprintTable.slots(shard.pointee.region)[slot] = Slot(fingerprint: fingerprint, time: time)
-    if shard.pointee.used &* 8 > (shard.pointee.mask &+ 1) &* FingerprintTable.groupSize &* 7 {
-      grow(shard)
-    }
+    if shard.pointee.used > shard.pointee.usedMax { grow(shard) }
   }
 
   @usableFromInline @inline(never)
@@ -184,7 +191,8 @@ public struct FingerprintTable {
     let slots = memory.base.assumingMemoryBound(to: Slot.self)
     let used = shard.pointee.used
     shard.pointee.tagMemory.deallocate()
-    shard.pointee = FingerprintTable.emptyShard(region, slots: oldCount * 2)
+    shard.pointee = FingerprintTable.emptyShard(
+      UnsafePointer(shard) - UnsafePointer(shards), region, slots: oldCount * 2)
     shard.pointee.used = used
     for k in 0..<oldCount where old[k].fingerprint != 0 {
       let slot = place(old[k].fingerprint, in: shard)
@@ -219,7 +227,7 @@ public struct FingerprintTable {
       while slots * 7 < shards[i].used * 8 { slots *= 2 }
       let region = shards[i].region
       shards[i].tagMemory.deallocate()
-      shards[i] = FingerprintTable.emptyShard(region, slots: slots)
+      shards[i] = FingerprintTable.emptyShard(i, region, slots: slots)
       region.pointee.replaceMemory(
         StateMemory(byteCount: slots * MemoryLayout<Slot>.stride), capacity: slots)
       region.pointee.count = slots
