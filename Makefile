@@ -133,7 +133,8 @@ measure: setup ## Print throughput, pauses and restore time beside what this mac
 	@$(BENCHMARKS) && $(MEASURE) $(MEASURE_OPTIONS)
 
 # TARGET is decoder, topology, snapshot, log or lines. What was learned stays in CORPUS; what was
-# found lies beside it. ASAN=1 adds the address sanitizer.
+# found lies beside it. ASAN=1 adds the address sanitizer; the compiler must hear of the fuzzer last,
+# or nothing is instrumented for coverage.
 TARGET ?= decoder
 SECONDS_MAX := $(if $(filter command line environment,$(origin SECONDS)),$(SECONDS),60)
 FUZZ_BUILD := $(CURDIR)/Tests/Fuzz/.build$(if $(ASAN),-asan)
@@ -141,8 +142,8 @@ CORPUS := $(CURDIR)/Tests/Fuzz/.build/corpus/$(TARGET)
 
 fuzz: setup ## Fuzz a reader (TARGET=decoder, topology, snapshot, log or lines; SECONDS=60; ASAN=1)
 	swift build --package-path Tests/Fuzz -c release --scratch-path $(FUZZ_BUILD) \
-	  --product $(TARGET) --sanitize fuzzer $(if $(ASAN),--sanitize address) \
-	  -Xswiftc -parse-as-library
+	  --product $(TARGET) --sanitize fuzzer \
+	  $(if $(ASAN),--sanitize address -Xswiftc -sanitize=fuzzer) -Xswiftc -parse-as-library
 	@mkdir -p $(CORPUS)
 	BIDMILL_ROOT=$(CURDIR) SWIFT_BACKTRACE=enable=no ASAN_OPTIONS=detect_leaks=0 \
 	  $(FUZZ_BUILD)/release/$(TARGET) -max_total_time=$(SECONDS_MAX) -print_final_stats=1 \
