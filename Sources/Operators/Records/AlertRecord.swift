@@ -11,8 +11,24 @@ public struct AlertRecord: StreamRecord {
   public var ad: Int32 = -1
   public var kind: Alert.Kind
   public var severity: Alert.Severity
+  /// What the message says.
+  public var subject: Subject
   public var observed: Double
   public var expected: Double
+
+  public init(
+    account: Int32, campaign: Int32 = -1, ad: Int32 = -1, kind: Alert.Kind,
+    severity: Alert.Severity, subject: Subject, observed: Double, expected: Double
+  ) {
+    self.account = account
+    self.campaign = campaign
+    self.ad = ad
+    self.kind = kind
+    self.severity = severity
+    self.subject = subject
+    self.observed = observed
+    self.expected = expected
+  }
 
   public func encode(to json: inout JSONWriter, _ context: borrowing EncodingContext) -> Int {
     let directory = context.directory
@@ -27,10 +43,28 @@ public struct AlertRecord: StreamRecord {
     return keyLength
   }
 
+  /// What an alert is about, more closely than its kind.
+  public enum Subject: UInt8, BitwiseCopyable, Sendable {
+    case supernode
+    case missingValue
+    case expired
+    case unknownAd
+    case unknownTimeZone
+    case beyondBudget
+    case budgetCut
+  }
+
   private var message: StaticString {
-    switch kind {
-    case .identitySupernode:
+    switch subject {
+    case .supernode:
       "one person with more devices or users than a person has: frozen, nothing more is merged"
+    case .missingValue: "an order without the `value` that its action needs: it has no effect"
+    case .expired: "an order whose `until` has passed: it has no effect"
+    case .unknownAd: "an order for an ad that is not known, without its campaign: it has no effect"
+    case .unknownTimeZone:
+      "a `timezone` that is no IANA name: the one before it stays, UTC at first"
+    case .beyondBudget: "spend goes on although the budget is used up: more than was on its way"
+    case .budgetCut: "the budget was cut below what is spent"
     }
   }
 }

@@ -99,6 +99,13 @@ public struct EstimateRecord: StreamRecord {
 
   public func encode(to json: inout JSONWriter, _ context: borrowing EncodingContext) -> Int {
     let keyLength = json.beginRecord(ofAd: ad, context)
+    writeBelief(to: &json)
+    json.endObject()
+    return keyLength
+  }
+
+  /// The members between an ad's names and the end of its record.
+  func writeBelief(to json: inout JSONWriter) {
     ctr.write("ctr", to: &json)
     cvr.write("cvr", to: &json)
     json.key("value")
@@ -111,8 +118,6 @@ public struct EstimateRecord: StreamRecord {
     roas.write("roas", to: &json)
     json.member("share", share, places: 6)
     evidence.write(to: &json)
-    json.endObject()
-    return keyLength
   }
 }
 
