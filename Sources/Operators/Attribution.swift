@@ -191,7 +191,8 @@ public struct Attribution: Operator {
       let count = choose(interaction, event.pointee.time)
       if count == 0 {
         unattributed.add()
-        output.append(AttributionRecord(event, interaction, model: primary, touch: nil))
+        output.append(
+          AttributionRecord(event, interaction, model: primary, isPrimary: true, touch: nil))
       } else {
         attributed.add()
         for model in models { credit(count, by: model, event, interaction) }
@@ -244,7 +245,8 @@ public struct Attribution: Operator {
       guard scratch.credits[i] != 0 || scratch.values[i] != 0 else { continue }
       output.append(
         AttributionRecord(
-          event, interaction, model: model, touch: touches[Int(scratch.eligible[i])],
+          event, interaction, model: model, isPrimary: model == primary,
+          touch: touches[Int(scratch.eligible[i])],
           creditMillionths: scratch.credits[i], value: Money(micros: scratch.values[i])))
     }
     precondition(
@@ -262,6 +264,8 @@ public struct AttributionRecord: StreamRecord {
   /// Row of the account in the directory.
   public var account: Int32
   public var model: AttributionModel
+  /// The model is the one that counts where there can be only one.
+  public var isPrimary: Bool
   public var method: IdentityMethod
   /// A touch gets credit; else the conversion is unattributed, and `touch` means nothing.
   public var isAttributed: Bool
@@ -274,10 +278,11 @@ public struct AttributionRecord: StreamRecord {
 
   init(
     _ event: UnsafePointer<Event>, _ interaction: Interaction, model: AttributionModel,
-    touch: TouchRecord?, creditMillionths: Int64 = 0, value: Money = .zero
+    isPrimary: Bool, touch: TouchRecord?, creditMillionths: Int64 = 0, value: Money = .zero
   ) {
     account = interaction.account
     self.model = model
+    self.isPrimary = isPrimary
     method = interaction.method
     isAttributed = touch != nil
     conversion = event.pointee.id
