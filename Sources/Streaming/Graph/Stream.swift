@@ -6,6 +6,35 @@ public protocol StreamRecord: BitwiseCopyable {
 
   /// Writes the sink record's key (unframed), then its value; returns the key's length in bytes.
   func encode(to json: inout JSONWriter, _ context: borrowing EncodingContext) -> Int
+
+  /// Appends all records of an entry to a sink's output. By default each is encoded alone; a type
+  /// whose records have much in common may write that once.
+  static func encode(
+    _ records: Stream<Self>, to output: borrowing SinkOutput, _ context: borrowing EncodingContext)
+}
+
+extension StreamRecord {
+  public static func encode(
+    _ records: Stream<Self>, to output: borrowing SinkOutput, _ context: borrowing EncodingContext
+  ) {
+    for i in 0..<records.count {
+      let record = records[i]
+      output.append { record.encode(to: &$0, context) }
+    }
+  }
+}
+
+/// Where a sink's records go.
+public struct SinkOutput: ~Copyable {
+  let outputs: OutputBuffer
+  let sink: Int32
+  let time: EventTime
+
+  /// Appends a record whose key and value `write` writes; it returns the key's length in bytes.
+  @inline(__always)
+  public func append(_ write: (inout JSONWriter) -> Int) {
+    outputs.append(sink: sink, time: time, write)
+  }
 }
 
 /// What an encoder may look at beside its record.
