@@ -59,6 +59,16 @@ public struct Stream<Record: BitwiseCopyable> {
     @usableFromInline var capacity: Int
     /// Records since the beginning; for summaries and metrics.
     @usableFromInline var total: Int
+    /// Rows that records of the window in sight will probably be about.
+    @usableFromInline var expected = UnsafeBufferPointer<Int32>(start: nil, count: 0)
+
+    @usableFromInline
+    init(records: UnsafeMutablePointer<Record>, count: Int, capacity: Int, total: Int) {
+      self.records = records
+      self.count = count
+      self.capacity = capacity
+      self.total = total
+    }
   }
 
   @usableFromInline let header: UnsafeMutablePointer<Header>
@@ -96,6 +106,16 @@ public struct Stream<Record: BitwiseCopyable> {
     (header.pointee.records + header.pointee.count).initialize(to: record)
     header.pointee.count &+= 1
   }
+
+  /// Rows (of whatever the records are about) that the events of a window will probably need: a hint
+  /// from one operator's `prefetch` to those behind it, which results must not depend on. -1 where
+  /// nothing is expected of an event; empty where nobody gives hints.
+  @inlinable
+  public var expected: UnsafeBufferPointer<Int32> { header.pointee.expected }
+
+  /// Says what to expect; the rows must stay where they are until the next window.
+  @inlinable
+  public func expect(_ rows: UnsafeBufferPointer<Int32>) { header.pointee.expected = rows }
 
   @usableFromInline @inline(never)
   func grow() {
