@@ -16,7 +16,8 @@ public import Streaming
 /// `share` is the probability of being the campaign's best ad by value per impression, each ad's
 /// value taken as log-normal and as independent of the others', raised to a floor. In a campaign
 /// of more than 64 ads the 64 of the highest mean are compared; the others get the floor, and are
-/// refreshed only when their own evidence or their share has changed.
+/// refreshed only when their own evidence or their share has changed. Where events are among the
+/// inputs, an auction makes an ad known too.
 ///
 /// Takes about 350 bytes an ad, 72 bytes for each minute in which it had events until `maturity.click`
 /// has passed, and as much for each hour until `maturity.conversion` has.
@@ -24,7 +25,9 @@ public struct Posteriors: Operator {
   public static let description = OperatorDescription(
     name: "posteriors", version: 1,
     summary: "Believed click rate, conversion rate, value and share of each ad.",
-    inputs: [.init(.interactions), .init(.attributions)],
+    inputs: [
+      .init(.interactions), .init(.attributions), .init(.events, required: false),
+    ],
     outputs: [.estimates],
     settings: [
       SettingDescription(
@@ -109,6 +112,8 @@ public struct Posteriors: Operator {
 
   private let interactions: Stream<Interaction>
   private let attributions: Stream<AttributionRecord>
+  /// Where auctions come from, which are no interactions; nil where they are left out.
+  private let events: EventInput?
   private let output: Stream<EstimateRecord>
   private let timers: Timers
   private let directory: Directory
@@ -167,6 +172,7 @@ public struct Posteriors: Operator {
     seed = setup.seed
     interactions = try setup.onlyInput(Interaction.self)
     attributions = try setup.onlyInput(AttributionRecord.self)
+    events = setup.optionalEvents()
     output = setup.output(EstimateRecord.self)
     timers = setup.timers
     directory = setup.directory
@@ -179,7 +185,10 @@ public struct Posteriors: Operator {
     scratch = Scratch()
   }
 
-  public func deallocate() { scratch.deallocate() }
+  public func deallocate() {
+    scratch.deallocate()
+    events?.deallocate()
+  }
 
   // MARK: Evidence
 
@@ -197,6 +206,14 @@ public struct Posteriors: Operator {
     {
       credit(attributions[i], entry)
     }
+    if let event = events?.current?.pointer, event.pointee.type == .auction { meet(event, entry) }
+  }
+
+  /// An ad that was bid for and never shown is one to have a belief about: its parents'.
+  private func meet(_ event: UnsafePointer<Event>, _ entry: borrowing Entry) {
+    let ad = event.pointee.ad.row
+    guard ad >= 0, enrol(ad, event.pointee.campaign.row) else { return }
+    publish(ad, isNew: true, entry)
   }
 
   @inline(__always)

@@ -96,6 +96,12 @@ public struct OperatorSetup {
   /// The events that feed it, from however many sources and operators.
   public func events() -> EventInput { EventInput(ports.events()) }
 
+  /// The same where events are an optional input; nil when it is left out.
+  public func optionalEvents() -> EventInput? {
+    let streams = ports.events()
+    return streams.isEmpty ? nil : EventInput(streams)
+  }
+
   /// Its output stream of a record type.
   public func output<Record: StreamRecord>(_ type: Record.Type) -> Stream<Record> {
     ports.output(type)
