@@ -229,6 +229,12 @@ public struct Attribution: Operator {
     _ count: Int, by model: AttributionModel, _ event: UnsafePointer<Event>,
     _ interaction: Interaction
   ) {
+    if let only = model.onlyTouch(of: count) {
+      return output.append(
+        AttributionRecord(
+          event, interaction, model: model, touch: touches[Int(scratch.eligible[only])],
+          creditMillionths: Attribution.whole, value: event.pointee.value))
+    }
     let weights = UnsafeMutableBufferPointer(rebasing: scratch.weights[..<count])
     rules.weigh(
       model, times: UnsafeBufferPointer(rebasing: scratch.times[..<count]), into: weights)
@@ -296,21 +302,64 @@ public struct AttributionRecord: StreamRecord {
   }
 
   public func encode(to json: inout JSONWriter, _ context: borrowing EncodingContext) -> Int {
-    let directory = context.directory
-    let account = directory.accounts.name(account)
-    let keyLength = json.writeKey(account, conversion)
+    let keyLength = writeKey(to: &json, context)
+    write(to: &json, context)
+    return keyLength
+  }
+
+  /// Consecutive records are mostly those of one conversion.
+  public static func encode(
+    _ records: Stream<AttributionRecord>, to output: borrowing SinkOutput,
+    _ context: borrowing EncodingContext
+  ) {
+    var shared: Events.Attribution.Shared?
+    for i in 0..<records.count {
+      let record = records[i]
+      if i > 0, !record.isOfSameConversion(as: records[i - 1]) { shared = nil }
+      output.append { json in
+        let keyLength = record.writeKey(to: &json, context)
+        if let shared {
+          record.credit(context).write(to: &json, sharing: shared)
+        } else {
+          shared = record.write(to: &json, context)
+        }
+        return keyLength
+      }
+    }
+  }
+
+  private func isOfSameConversion(as other: AttributionRecord) -> Bool {
+    account == other.account && conversion.start == other.conversion.start
+      && person == other.person && method == other.method
+  }
+
+  private func writeKey(
+    to json: inout JSONWriter, _ context: borrowing EncodingContext
+  ) -> Int {
+    json.writeKey(context.directory.accounts.name(account), conversion)
+  }
+
+  @discardableResult
+  private func write(
+    to json: inout JSONWriter, _ context: borrowing EncodingContext
+  ) -> Events.Attribution.Shared {
     Events.Attribution(
-      account: account, conversion: conversion, time: context.time, source: context.source,
-      revision: 1, model: model.name,
+      account: context.directory.accounts.name(account), conversion: conversion,
+      time: context.time, source: context.source, revision: 1, credit: credit(context),
+      person: person, method: method == .none ? nil : method.name,
+      confidenceMillionths: method.confidenceMillionths
+    ).write(to: &json)
+  }
+
+  private func credit(_ context: borrowing EncodingContext) -> Events.Attribution.Credit {
+    let directory = context.directory
+    return Events.Attribution.Credit(
+      model: model.name,
       touch: isAttributed
         ? Events.Attribution.Touch(
           id: touch.id, type: touch.isClick ? .click : .impression, time: touch.time,
           campaign: directory.campaigns.name(touch.campaign), ad: directory.ads.name(touch.ad))
         : nil,
-      creditMillionths: creditMillionths, value: value, person: person,
-      method: method == .none ? nil : method.name,
-      confidenceMillionths: method.confidenceMillionths
-    ).write(to: &json)
-    return keyLength
+      creditMillionths: creditMillionths, value: value)
   }
 }
