@@ -32,10 +32,10 @@ public enum EventDetails: Sendable {
 
   /// The catalogue entry of a campaign. Absent fields are nil; defaults are the operators'.
   public struct Campaign: Sendable {
-    public enum Status: UInt8, Sendable { case active, paused, ended }
-    public enum GoalKind: UInt8, Sendable { case maxValue, cpa, roas }
-    public enum Mode: UInt8, Sendable { case direct, pipeline }
-    public enum Auction: UInt8, Sendable { case firstPrice, secondPrice }
+    public enum Status: UInt8, Sendable, BitwiseCopyable { case active, paused, ended }
+    public enum GoalKind: UInt8, Sendable, BitwiseCopyable { case maxValue, cpa, roas }
+    public enum Mode: UInt8, Sendable, BitwiseCopyable { case direct, pipeline }
+    public enum Auction: UInt8, Sendable, BitwiseCopyable { case firstPrice, secondPrice }
 
     public var status: Status?
     public var dailyBudget: Money?
@@ -58,7 +58,7 @@ public enum EventDetails: Sendable {
 
   /// A person's or a risk system's order.
   public struct Control: Sendable {
-    public enum Action: UInt8, Sendable {
+    public enum Action: UInt8, Sendable, BitwiseCopyable {
       case pause, resume, kill, setMaxBid, setMultiplier, release
     }
     public var action: Action
@@ -72,7 +72,7 @@ public enum EventDetails: Sendable {
 
   /// A later correction of an earlier event; the event's id is `Event.reference`.
   public struct Adjustment: Sendable {
-    public enum Kind: UInt8, Sendable { case refund, restate, invalidTraffic }
+    public enum Kind: UInt8, Sendable, BitwiseCopyable { case refund, restate, invalidTraffic }
     public var kind: Kind
     public var targetType: EventType
     public init(kind: Kind, targetType: EventType) {

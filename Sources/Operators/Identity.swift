@@ -245,7 +245,7 @@ public struct Identity: Operator {
     alerts.append(
       AlertRecord(
         account: person.account, kind: .identitySupernode, severity: .warning,
-        observed: Double(devices ? person.devices : person.users),
+        subject: .supernode, observed: Double(devices ? person.devices : person.users),
         expected: Double(devices ? limits.devices : limits.users)))
   }
 

@@ -140,32 +140,3 @@ public struct TouchRecord: StreamRecord {
     return keyLength
   }
 }
-
-/// A record of `alerts`.
-public struct AlertRecord: StreamRecord {
-  public static var stream: StreamType { .alerts }
-
-  /// Row in the directory.
-  public var account: Int32
-  public var kind: Alert.Kind
-  public var severity: Alert.Severity
-  public var observed: Double
-  public var expected: Double
-
-  public func encode(to json: inout JSONWriter, _ context: borrowing EncodingContext) -> Int {
-    let name = context.directory.accounts.name(account)
-    let keyLength = json.writeKey(name)
-    Alert(
-      account: name, time: context.time, source: context.source, kind: kind, severity: severity,
-      observed: observed, expected: expected, message: message
-    ).write(to: &json)
-    return keyLength
-  }
-
-  private var message: StaticString {
-    switch kind {
-    case .identitySupernode:
-      "one person with more devices or users than a person has: frozen, nothing more is merged"
-    }
-  }
-}

@@ -8,9 +8,11 @@ public import Streaming
 public enum OperatorRegistry {
   public static let all: [OperatorType] = [
     OperatorType(Attribution.self),
+    OperatorType(Bids.self),
     OperatorType(Deduplicate.self),
     OperatorType(Identity.self),
     OperatorType(Journeys.self),
+    OperatorType(Safety.self),
     OperatorType(Tally.self),
   ]
 }

@@ -187,3 +187,22 @@ import Testing
       written { $0.source(source(RecordSource.clockPrefix(), 8)) } == #"{"clock":8}"#)
   }
 }
+
+extension JSONWriterTests {
+  @Test func decimalsAreRoundedAndShort() {
+    func written(_ value: Double, _ places: Int) -> String {
+      var json = JSONWriter()
+      json.decimal(value, places: places)
+      return json.string
+    }
+    #expect(written(0.001234567891, 9) == "0.001234568")
+    #expect(written(12.5, 6) == "12.5")
+    #expect(written(-0.25, 2) == "-0.25")
+    #expect(written(-0.0001, 2) == "0")
+    #expect(written(0.005, 2) == "0.01")
+    #expect(written(7, 0) == "7")
+    #expect(written(0.1 + 0.2, 9) == "0.3")
+    #expect(written(1e300, 6) == "1e+300")
+    #expect(written(-1_234_567.890625, 6) == "-1234567.890625")
+  }
+}

@@ -1,10 +1,12 @@
 /// A record of `alerts`: something that a person should look at.
 public struct Alert {
   public enum Kind: UInt8, Sendable, BitwiseCopyable {
+    case anomaly
     case identitySupernode
 
     public var name: StaticString {
       switch self {
+      case .anomaly: "anomaly"
       case .identitySupernode: "identity_supernode"
       }
     }

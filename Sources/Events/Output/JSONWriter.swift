@@ -108,15 +108,17 @@ public struct JSONWriter: ~Copyable {
   public mutating func time(_ value: EventTime) { integer(value.rawValue) }
 
   /// The shortest exact decimal: `12.5`, `0.000001`, `-3`.
-  public mutating func money(_ value: Money) {
+  public mutating func money(_ value: Money) { decimal(value.micros, unit: 1_000_000, places: 6) }
+
+  /// `number` / `unit`, which is ten to the power of `places`, without zeros at its end.
+  private mutating func decimal(_ number: Int64, unit: UInt64, places: Int) {
     beginValue(32)
-    if value.micros < 0 { push(UInt8(ascii: "-")) }
-    let (units, micros) = value.micros.magnitude.quotientAndRemainder(dividingBy: 1_000_000)
-    digits(units)
-    if micros == 0 { return }
+    if number < 0 { push(UInt8(ascii: "-")) }
+    var (whole, rest) = number.magnitude.quotientAndRemainder(dividingBy: unit)
+    digits(whole)
+    if rest == 0 { return }
     push(UInt8(ascii: "."))
-    var rest = micros
-    var places = 6
+    var places = places
     while rest % 10 == 0 {
       rest /= 10
       places &-= 1
@@ -125,8 +127,8 @@ public struct JSONWriter: ~Copyable {
     used = place
     while places > 0 {
       place &-= 1
-      buffer[place] = UInt8(ascii: "0") &+ UInt8(truncatingIfNeeded: rest % 10)
-      rest /= 10
+      (rest, whole) = rest.quotientAndRemainder(dividingBy: 10)
+      buffer[place] = UInt8(ascii: "0") &+ UInt8(truncatingIfNeeded: whole)
       places &-= 1
     }
   }
@@ -137,6 +139,23 @@ public struct JSONWriter: ~Copyable {
     precondition(value.isFinite, "JSON has no infinities and no NaN")
     var text = value.description
     text.withUTF8 { raw(UnsafeRawBufferPointer($0)) }
+  }
+
+  /// A `Double` to so many decimal places (at most 9), rounded half away from zero and without the
+  /// zeros at its end. It must be finite; beyond what 63 bits hold it is written as `double` does.
+  public mutating func decimal(_ value: Double, places: Int) {
+    precondition(value.isFinite, "JSON has no infinities and no NaN")
+    let unit = JSONWriter.powersOfTen(places)
+    let scaled = (value * Double(unit)).rounded(.toNearestOrAwayFromZero)
+    guard abs(scaled) < 9e18 else { return double(value) }
+    decimal(Int64(scaled), unit: unit, places: places)
+  }
+
+  private static func powersOfTen(_ places: Int) -> UInt64 {
+    precondition(places >= 0 && places <= 9, "at most nine decimal places")
+    var power: UInt64 = 1
+    for _ in 0..<places { power &*= 10 }
+    return power
   }
 
   public mutating func bool(_ value: Bool) {
@@ -217,6 +236,11 @@ public struct JSONWriter: ~Copyable {
   public mutating func member(_ key: StaticString, _ value: Double) {
     self.key(key)
     double(value)
+  }
+
+  public mutating func member(_ key: StaticString, _ value: Double, places: Int) {
+    self.key(key)
+    decimal(value, places: places)
   }
 
   public mutating func member(_ key: StaticString, _ value: Bool) {

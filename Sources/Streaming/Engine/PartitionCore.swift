@@ -101,7 +101,8 @@ package final class PartitionCore {
       event, source: input.source,
       Entry(
         clock: EventTime(milliseconds: engine.pointee.tick &* tickLength),
-        watermark: EventTime(milliseconds: watermark), isClock: false))
+        watermark: EventTime(milliseconds: watermark), isClock: false,
+        batch: Unmanaged.passUnretained(input.batch)))
   }
 
   /// A refused record of the sequence: it goes whole to `dead_letters`.
@@ -157,7 +158,7 @@ package final class PartitionCore {
     let time = tick &* tickLength
     return Entry(
       clock: EventTime(milliseconds: time),
-      watermark: EventTime(milliseconds: time &- outOfOrderness), isClock: true)
+      watermark: EventTime(milliseconds: time &- outOfOrderness), isClock: true, batch: nil)
   }
 
   /// The end of a replay: what is held back is published.

@@ -56,6 +56,15 @@ public struct Entry: ~Copyable {
   public let watermark: EventTime
   /// True for a clock entry (timers, ticks), false for an event.
   public let isClock: Bool
+  /// Where the event stands that is being walked; nil for a clock entry.
+  let batch: Unmanaged<EventBatch>?
+
+  /// The rare fields of the entry's event (a campaign's budget, a control's order); nil where its
+  /// type or its record has none.
+  public func details(of event: UnsafePointer<Event>) -> EventDetails? {
+    guard event.pointee.detail >= 0, let batch else { return nil }
+    return batch._withUnsafeGuaranteedRef { $0.details(of: event.pointee) }
+  }
 }
 
 /// What an operator is made from.

@@ -26,4 +26,12 @@ public struct StreamType: Hashable, Sendable, CustomStringConvertible {
   public static let touches = StreamType("touches")
   /// Which touches get the credit for a conversion.
   public static let attributions = StreamType("attributions")
+  /// What is believed about an ad: rates, value, return, and the counts behind them.
+  public static let estimates = StreamType("estimates", compacted: true)
+  /// How fast a campaign may spend.
+  public static let paces = StreamType("paces", compacted: true)
+  /// What an ad's bid would be if nothing limited it.
+  public static let proposals = StreamType("proposals", compacted: true)
+  /// What bidders obey.
+  public static let bidParameters = StreamType("bid_parameters", compacted: true)
 }

@@ -1,0 +1,63 @@
+public import Events
+public import Streaming
+
+/// A record of `alerts`.
+public struct AlertRecord: StreamRecord {
+  public static var stream: StreamType { .alerts }
+
+  /// Rows in the directory; campaign and ad are -1 where the alert is not about one.
+  public var account: Int32
+  public var campaign: Int32 = -1
+  public var ad: Int32 = -1
+  public var kind: Alert.Kind
+  public var severity: Alert.Severity
+  /// What the message says.
+  public var subject: Subject
+  public var observed: Double
+  public var expected: Double
+
+  public init(
+    account: Int32, campaign: Int32 = -1, ad: Int32 = -1, kind: Alert.Kind,
+    severity: Alert.Severity, subject: Subject, observed: Double, expected: Double
+  ) {
+    self.account = account
+    self.campaign = campaign
+    self.ad = ad
+    self.kind = kind
+    self.severity = severity
+    self.subject = subject
+    self.observed = observed
+    self.expected = expected
+  }
+
+  public func encode(to json: inout JSONWriter, _ context: borrowing EncodingContext) -> Int {
+    let directory = context.directory
+    let name = directory.accounts.name(account)
+    let keyLength = json.writeKey(name)
+    var alert = Alert(
+      account: name, time: context.time, source: context.source, kind: kind, severity: severity,
+      observed: observed, expected: expected, message: message)
+    if campaign >= 0 { alert.campaign = directory.campaigns.name(campaign) }
+    if ad >= 0 { alert.ad = directory.ads.name(ad) }
+    alert.write(to: &json)
+    return keyLength
+  }
+
+  /// What an alert is about, more closely than its kind.
+  public enum Subject: UInt8, BitwiseCopyable, Sendable {
+    case supernode
+    case missingValue
+    case expired
+    case unknownAd
+  }
+
+  private var message: StaticString {
+    switch subject {
+    case .supernode:
+      "one person with more devices or users than a person has: frozen, nothing more is merged"
+    case .missingValue: "an order without the `value` that its action needs: it has no effect"
+    case .expired: "an order whose `until` has passed: it has no effect"
+    case .unknownAd: "an order for an ad that is not known, without its campaign: it has no effect"
+    }
+  }
+}

@@ -1,0 +1,61 @@
+public import Bidding
+public import Events
+public import Streaming
+
+/// A record of `bid_parameters`: what a bidder may bid for an ad, and why.
+public struct BidParameterRecord: StreamRecord {
+  public static var stream: StreamType { .bidParameters }
+
+  public var estimate: EstimateRecord
+  /// Rises from record to record of an ad.
+  public var sequence: Int64
+  /// A bidder that has heard nothing newer by then stops.
+  public var validUntil: EventTime
+  public var status: BidStatus
+  public var bid: Money
+  public var maxBid: Money
+  /// In (0, 1].
+  public var pacing: Double
+  public var reasons: BidReasons
+  public var clips: (BidLimits.Clip, BidLimits.Clip, BidLimits.Clip, BidLimits.Clip)
+
+  public func encode(to json: inout JSONWriter, _ context: borrowing EncodingContext) -> Int {
+    let keyLength = json.beginRecord(ofAd: estimate.ad, context)
+    json.member("seq", sequence)
+    json.member("valid_until", validUntil)
+    json.member("status", text: status.name)
+    json.member("bid", bid)
+    json.member("max_bid", maxBid)
+    json.member("pacing", pacing, places: 9)
+    estimate.writeBelief(to: &json)
+    // No learner feeds the bids: there is no version of a model yet.
+    json.member("model", 0 as Int64)
+    json.key("reasons")
+    json.beginArray()
+    reasons.forEachName { json.string($0) }
+    json.endArray()
+    writeClips(to: &json)
+    json.endObject()
+    return keyLength
+  }
+
+  private func writeClips(to json: inout JSONWriter) {
+    json.key("clips")
+    json.beginArray()
+    write(clips.0, to: &json)
+    write(clips.1, to: &json)
+    write(clips.2, to: &json)
+    write(clips.3, to: &json)
+    json.endArray()
+  }
+
+  private func write(_ clip: BidLimits.Clip, to json: inout JSONWriter) {
+    guard !clip.limit.isEmpty else { return }
+    json.beginObject()
+    json.key("limit")
+    clip.limit.forEachName { json.string($0) }
+    json.member("raw", Money(micros: clip.rawMicros))
+    json.member("clipped", Money(micros: clip.clippedMicros))
+    json.endObject()
+  }
+}
