@@ -43,7 +43,7 @@ let package = Package(
     .executableTarget(
       name: "bidmill",
       dependencies: [
-        "Events", "Streaming", "LocalLog", "Operators", "Simulation",
+        "Events", "Bidding", "Streaming", "LocalLog", "Operators", "Simulation",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ],
       swiftSettings: strict),

@@ -38,7 +38,7 @@ struct Bidmill: ParsableCommand {
       """,
     version: version,
     subcommands: [
-      Demo.self, Run.self, Replay.self, Describe.self, Validate.self, Inspect.self, Log.self,
+      Demo.self, Run.self, Replay.self, Simulate.self, Describe.self, Validate.self, Inspect.self, Log.self,
       Generate.self,
     ])
 

@@ -35,6 +35,7 @@ struct CampaignState {
   let fixedBid: Int64
 
   var days: [DayTruth]
+  var recent: RecentSpend
   var budget: Money
   private let worldStart: EventTime
   private let worldEnd: EventTime
@@ -56,6 +57,9 @@ struct CampaignState {
     rivals = RivalBids(settings.rivals)
     floor = settings.rivals.floor.micros
     budget = settings.budget
+    recent = RecentSpend(
+      span: .milliseconds(
+        world.bidder.step.milliseconds + world.bidder.latency.milliseconds))
     worldStart = world.start
     worldEnd = world.end
 
@@ -106,9 +110,22 @@ struct CampaignState {
         budget: budget))
   }
 
+  @inline(__always)
+  mutating func spend(_ price: Int64, at time: EventTime, day: Int) {
+    let stretch = recent.add(price, at: time)
+    days[day].spend.rawValue += price
+    days[day].impressions += 1
+    days[day].lastSpentAt = time
+    days[day].busiest.rawValue = max(days[day].busiest.rawValue, stretch)
+    if days[day].exhaustedAt == nil, days[day].spend >= days[day].budget {
+      days[day].exhaustedAt = time
+    }
+  }
+
   mutating func setBudget(_ budget: Money) {
     self.budget = budget
     days[days.count - 1].budget = budget
+    if days[days.count - 1].spend < budget { days[days.count - 1].exhaustedAt = nil }
   }
 
   // MARK: People

@@ -69,8 +69,7 @@ extension Market {
     campaigns[index].ads[ad].truth.impressions += 1
     campaigns[index].ads[ad].truth.spend.rawValue += price
     campaigns[index].ads[ad].truth.expectedClicks += chance
-    campaigns[index].days[day].spend.rawValue += price
-    campaigns[index].days[day].impressions += 1
+    campaigns[index].spend(price, at: time, day: day)
     if isRecording {
       write(
         impressionOf: ad, of: index, at: time, number: number, user: user, bid: bid, price: price,

@@ -54,4 +54,38 @@ public struct DayTruth: Sendable, Equatable {
   public var reachable = Money.zero
   public var opportunities: Int64 = 0
   public var impressions: Int64 = 0
+  /// When the budget was spent; nil while it was not.
+  public var exhaustedAt: EventTime?
+  /// The last impression.
+  public var lastSpentAt: EventTime?
+  /// The most that was spent within any stretch of `bidder.step` + `bidder.latency`: what may be
+  /// under way when the budget is spent, for whoever learns of it so late.
+  public var busiest = Money.zero
+}
+
+/// What was spent in the last stretch of time, exactly.
+struct RecentSpend {
+  private var items: ContiguousArray<(time: Int64, micros: Int64)> = []
+  private var first = 0
+  private var sum: Int64 = 0
+  let span: Int64
+
+  init(span: TimeSpan) { self.span = span.milliseconds }
+
+  /// - Returns: the sum over the stretch that ends with this.
+  @inline(__always)
+  mutating func add(_ micros: Int64, at time: EventTime) -> Int64 {
+    let now = time.milliseconds
+    while first < items.count, items[first].time < now - span {
+      sum -= items[first].micros
+      first += 1
+    }
+    if first > 256, first * 2 > items.count {
+      items.removeFirst(first)
+      first = 0
+    }
+    items.append((now, micros))
+    sum += micros
+    return sum
+  }
 }

@@ -53,7 +53,7 @@ struct Demo: ParsableCommand {
   }
 
   func run() throws {
-    let directory = try DemoDirectory(dir)
+    let directory = try MadeDirectory(dir, command: "demo", option: "--dir", mayReplace: true)
     let checked = try load(directory)
     let report = try DemoRun(
       directory: directory, topology: checked.topology, topologyPath: checked.path,
@@ -70,7 +70,7 @@ struct Demo: ParsableCommand {
   }
 
   /// The topology as the demo runs it: on the log and with the snapshots of its own directory.
-  private func load(_ directory: DemoDirectory) throws -> (topology: CheckedTopology, path: String)
+  private func load(_ directory: MadeDirectory) throws -> (topology: CheckedTopology, path: String)
   {
     var path = topology ?? ShippedTopology.tallyPath
     if topology == nil, PathKind(path) != .file {

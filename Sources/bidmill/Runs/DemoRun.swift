@@ -5,7 +5,7 @@ import Streaming
 
 /// A demo from its history to what is said about it.
 struct DemoRun {
-  var directory: DemoDirectory
+  var directory: MadeDirectory
   var topology: CheckedTopology
   var topologyPath: String
   var events: Int
@@ -91,7 +91,7 @@ struct DemoRun {
 
 /// What came out of a demo, and whether it is what went in.
 struct DemoReport {
-  var directory: DemoDirectory
+  var directory: MadeDirectory
   var topologyPath: String
   var truth: DemoHistory
   /// Records of the log that stand in further partitions too.

@@ -2,6 +2,7 @@
 /// two equal.
 enum ShippedTopology {
   static let tallyPath = "Topologies/tally.yaml"
+  static let livePath = "Topologies/live.yaml"
 
   static let tally = #"""
     # The smallest useful topology: count what happened, exactly once, and publish running totals.
