@@ -18,12 +18,12 @@ TEST_LOG := .build/test.log
 FILTER ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup toolchain libraries build demo test test-build check lint leftovers format bench baseline measure fuzz clean
+.PHONY: help setup toolchain libraries build demo test test-build check lint leftovers format bench baseline measure fuzz timezones clean
 
 help: ## List these targets
 	@echo "usage: make TARGET"
 	@sed -nE 's/^([a-z-]+):[^#]*## (.*)/\1|\2/p' $(MAKEFILE_LIST) \
-	  | awk -F '|' '{ printf "  %-8s %s\n", $$1, $$2 }'
+	  | awk -F '|' '{ printf "  %-9s %s\n", $$1, $$2 }'
 
 setup: toolchain libraries ## Install what is missing: libzstd, librdkafka (asks for nothing that is there)
 
@@ -148,6 +148,10 @@ fuzz: setup ## Fuzz a reader (TARGET=decoder, topology, snapshot, log or lines; 
 	BIDMILL_ROOT=$(CURDIR) SWIFT_BACKTRACE=enable=no ASAN_OPTIONS=detect_leaks=0 \
 	  $(FUZZ_BUILD)/release/$(TARGET) -max_total_time=$(SECONDS_MAX) -print_final_stats=1 \
 	  -artifact_prefix=$(CORPUS)- $(CORPUS)
+
+# Wants `pip install --upgrade tzdata` first; never this machine's own time zones.
+timezones: ## Make the time zone data again from a new release of the IANA database
+	python3 Benchmarks/Tools/TimeZones/generate.py
 
 clean: ## Remove what was built
 	rm -rf .build .build-* Benchmarks/.build Tests/Fuzz/.build Tests/Fuzz/.build-asan

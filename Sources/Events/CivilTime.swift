@@ -1,10 +1,10 @@
 // RFC 3339 to and from `EventTime`, with the proleptic Gregorian calendar and no library.
 
 /// A calendar day, counted from 1970-01-01.
-enum CivilDay {
+package enum CivilDay {
   /// Days from 1970-01-01 to a date (negative before it), counting years from March, so that the
   /// leap day is a year's last.
-  static func number(year: Int, month: Int, day: Int) -> Int {
+  package static func number(year: Int, month: Int, day: Int) -> Int {
     let shifted = month <= 2 ? year - 1 : year
     let monthFromMarch = (month + 9) % 12
     let dayOfYear = (153 * monthFromMarch + 2) / 5 + day - 1
@@ -14,7 +14,7 @@ enum CivilDay {
   }
 
   /// The date of a day between the years 0 and 9999.
-  static func date(_ number: Int) -> (year: Int, month: Int, day: Int) {
+  package static func date(_ number: Int) -> (year: Int, month: Int, day: Int) {
     let days = number + 719_468
     let era = floorDivide(days, 146_097)
     let dayOfEra = days - era * 146_097
@@ -27,7 +27,7 @@ enum CivilDay {
     return (era * 400 + yearOfEra + (month <= 2 ? 1 : 0), month, day)
   }
 
-  static func daysInMonth(_ month: Int, of year: Int) -> Int {
+  package static func daysInMonth(_ month: Int, of year: Int) -> Int {
     switch month {
     case 2: year % 4 == 0 && (year % 100 != 0 || year % 400 == 0) ? 29 : 28
     case 4, 6, 9, 11: 30

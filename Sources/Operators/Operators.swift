@@ -12,6 +12,7 @@ public enum OperatorRegistry {
     OperatorType(Deduplicate.self),
     OperatorType(Identity.self),
     OperatorType(Journeys.self),
+    OperatorType(Pacing.self),
     OperatorType(Safety.self),
     OperatorType(Tally.self),
   ]

@@ -3,11 +3,13 @@ public struct Alert {
   public enum Kind: UInt8, Sendable, BitwiseCopyable {
     case anomaly
     case identitySupernode
+    case overspend
 
     public var name: StaticString {
       switch self {
       case .anomaly: "anomaly"
       case .identitySupernode: "identity_supernode"
+      case .overspend: "overspend"
       }
     }
   }

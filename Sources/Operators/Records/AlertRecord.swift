@@ -49,6 +49,9 @@ public struct AlertRecord: StreamRecord {
     case missingValue
     case expired
     case unknownAd
+    case unknownTimeZone
+    case beyondBudget
+    case budgetCut
   }
 
   private var message: StaticString {
@@ -58,6 +61,10 @@ public struct AlertRecord: StreamRecord {
     case .missingValue: "an order without the `value` that its action needs: it has no effect"
     case .expired: "an order whose `until` has passed: it has no effect"
     case .unknownAd: "an order for an ad that is not known, without its campaign: it has no effect"
+    case .unknownTimeZone:
+      "a `timezone` that is no IANA name: the one before it stays, UTC at first"
+    case .beyondBudget: "spend goes on although the budget is used up: more than was on its way"
+    case .budgetCut: "the budget was cut below what is spent"
     }
   }
 }

@@ -23,10 +23,13 @@ public struct OperatorDescription: Sendable {
   public var inputs: [Port]
   public var outputs: [StreamType]
   public var settings: [SettingDescription]
+  /// Data from elsewhere that is compiled in and that results depend on, with their releases
+  /// (`tz 2026a`); part of the epoch.
+  public var data: [String]
 
   public init(
     name: String, version: Int, summary: String, inputs: [Port], outputs: [StreamType],
-    settings: [SettingDescription]
+    settings: [SettingDescription], data: [String] = []
   ) {
     self.name = name
     self.version = version
@@ -34,6 +37,7 @@ public struct OperatorDescription: Sendable {
     self.inputs = inputs
     self.outputs = outputs
     self.settings = settings
+    self.data = data
   }
 }
 

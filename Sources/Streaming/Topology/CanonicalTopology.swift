@@ -7,10 +7,10 @@ extension CheckedTopology {
   /// One line for each thing that state or outputs depend on, with every default written out.
   ///
   /// In it: key, seed, the time settings that decide what an event does, names and trust of
-  /// sources in their order, operators in the order in which they run with versions, inputs and
-  /// settings, and the streams of sinks. Not in it: the topology's name, transports, client
-  /// properties, paths, delivery, snapshots, commits, and how long the merge waits, which shape
-  /// the sequence or its home but not what comes of it.
+  /// sources in their order, operators in the order in which they run with versions, releases of
+  /// compiled-in data, inputs and settings, and the streams of sinks. Not in it: the topology's
+  /// name, transports, client properties, paths, delivery, snapshots, commits, and how long the
+  /// merge waits, which shape the sequence or its home but not what comes of it.
   public var canonicalText: String {
     var lines = [
       "topology-format 1",
@@ -29,6 +29,7 @@ extension CheckedTopology {
     for operation in operators {
       let description = operation.description
       lines.append("operator \(operation.name) \(description.name) \(description.version)")
+      for data in description.data { lines.append("  data \(Self.canonical(data))") }
       for input in operation.inputs {
         lines.append("  input \(input.stream.name) from \(name(of: input.upstream))")
       }
