@@ -93,6 +93,9 @@ public struct Safety: Operator {
   // MARK: What comes in
 
   public mutating func process(_ entry: borrowing Entry) {
+    // Everything that the entry brings is taken before anything is published: a record that is
+    // half of what is known would keep the whole back for a second.
+    for i in 0..<proposals.count { take(proposals[i], entry) }
     if let event = events.current?.pointer {
       switch event.pointee.type {
       case .control: obey(event, entry)
@@ -100,26 +103,30 @@ public struct Safety: Operator {
       default: break
       }
     }
-    for i in 0..<proposals.count { take(proposals[i], entry) }
+    for i in 0..<proposals.count { review(proposals[i], entry) }
   }
 
   private func take(_ proposal: ProposalRecord, _ entry: borrowing Entry) {
-    let ad = proposal.ad
-    let row = book.ad(ad)
-    if row.pointee.proposal.estimate.evidence != proposal.estimate.evidence {
-      row.pointee.heardAt = entry.clock.milliseconds
-    }
+    let row = book.ad(proposal.ad)
     if !row.pointee.isProposed {
-      book.list(ad)
+      book.list(proposal.ad)
+      row.pointee.heardAt = entry.clock.milliseconds
+    } else if row.pointee.proposal.estimate.evidence != proposal.estimate.evidence {
       row.pointee.heardAt = entry.clock.milliseconds
     }
     if proposal.isRefreshed {
       row.pointee.proposal = proposal
-      review(ad, entry)
     } else {
       row.pointee.proposal.estimate.evidence = proposal.estimate.evidence
-      // On its way up, step by step.
-      if row.pointee.publishedReasons.contains(.stepLimit) { review(ad, entry) }
+    }
+  }
+
+  private func review(_ proposal: ProposalRecord, _ entry: borrowing Entry) {
+    if proposal.isRefreshed { return review(proposal.ad, entry) }
+    let row = book.ads[proposal.ad]
+    // It was let lapse, and is heard of again.
+    if row.publishedStatus.bids, entry.clock.milliseconds &- row.publishedAt >= every {
+      review(proposal.ad, entry)
     }
   }
 
@@ -214,7 +221,7 @@ public struct Safety: Operator {
     for ad in 0..<Int32(book.adCount) {
       let row = book.ad(ad)
       guard row.pointee.isProposed,
-        row.pointee.isHeldBack || row.pointee.published != row.pointee.proposal.estimate.evidence
+        row.pointee.published != row.pointee.proposal.estimate.evidence
       else { continue }
       publish(ad, decide(ad, entry), entry)
     }
@@ -253,15 +260,18 @@ public struct Safety: Operator {
       guard decision.status.bids, since >= every else { return setRefresh(ad, decision.status) }
       guard isLive(ad, clock) else { return }
     }
-    if !isNew, decision.status.bids, since < Safety.pauseMilliseconds {
-      guard !row.pointee.isHeldBack else { return }
-      row.pointee.isHeldBack = true
-      timers.add(
-        at: EventTime(milliseconds: row.pointee.publishedAt &+ Safety.pauseMilliseconds),
-        key: SafetyTimer.heldBack(ad).key)
-      return
-    }
+    if !isNew, decision.status.bids, since < Safety.pauseMilliseconds { return holdBack(ad) }
     publish(ad, decision, entry)
+  }
+
+  /// Looks at an ad again when its next record may be published.
+  private func holdBack(_ ad: Int32) {
+    let row = book.ad(ad)
+    guard !row.pointee.isHeldBack else { return }
+    row.pointee.isHeldBack = true
+    timers.add(
+      at: EventTime(milliseconds: row.pointee.publishedAt &+ Safety.pauseMilliseconds),
+      key: SafetyTimer.heldBack(ad).key)
   }
 
   private func isWorthSaying(_ decision: Decision, than row: SafetyBook.Ad) -> Bool {
@@ -310,6 +320,8 @@ public struct Safety: Operator {
         bid: Money(micros: decision.bidMicros), maxBid: Money(micros: decision.maxBidMicros),
         pacing: proposal.pacing, reasons: decision.reasons, clips: decision.clips))
     setRefresh(ad, decision.status)
+    // On its way up, step by step.
+    if decision.reasons.contains(.stepLimit) { holdBack(ad) }
   }
 
   // MARK: The decision
