@@ -95,7 +95,7 @@ public struct Safety: Operator {
   public mutating func process(_ entry: borrowing Entry) {
     // Everything that the entry brings is taken before anything is published: a record that is
     // half of what is known would keep the whole back for a second.
-    for i in 0..<proposals.count { take(proposals[i], entry) }
+    takeAll(entry)
     if let event = events.current?.pointer {
       switch event.pointee.type {
       case .control: obey(event, entry)
@@ -104,6 +104,10 @@ public struct Safety: Operator {
       }
     }
     for i in 0..<proposals.count { review(proposals[i], entry) }
+  }
+
+  private func takeAll(_ entry: borrowing Entry) {
+    for i in 0..<proposals.count { take(proposals[i], entry) }
   }
 
   private func take(_ proposal: ProposalRecord, _ entry: borrowing Entry) {
@@ -202,6 +206,7 @@ public struct Safety: Operator {
   }
 
   public mutating func timers(_ due: UnsafeBufferPointer<Timer>, _ entry: borrowing Entry) {
+    takeAll(entry)
     for timer in due {
       switch SafetyTimer(key: timer.key) {
       case .orderEnd(let scope, let row): reviewAll(scope, row, entry)

@@ -35,7 +35,7 @@ package final class Graph {
     for i in 0..<sources.count { sources.initializeElement(at: i, to: Stream()) }
     let sourceStreams = sources.map { GraphPorts.events($0) }
     try builder.makeOperators(sources: sourceStreams)
-    let plans = topology.sinks
+    let plans = topology.sinks + topology.watchers
     let target = SinkTarget(outputs: outputs, directory: directory, sinkCount: plans.count)
     let sinks = builder.makeSinks(sources: sourceStreams, target: target)
     self.target = target
@@ -202,7 +202,7 @@ struct GraphBuilder {
   }
 
   func makeSinks(sources: [GraphPorts.AnyStream], target: SinkTarget) -> [GraphNode] {
-    topology.sinks.enumerated().map { index, plan in
+    (topology.sinks + topology.watchers).enumerated().map { index, plan in
       guard index != topology.deadLetterSink else { return GraphNode() }
       let feeds = plan.upstreams.map { resolve($0, stream: plan.stream, sources: sources) }
       let sinks = feeds.map { feed in

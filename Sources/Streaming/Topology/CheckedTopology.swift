@@ -63,6 +63,9 @@ public struct CheckedTopology: Sendable {
   public let sinks: [Sink]
   /// Index in `sinks`.
   public let deadLetterSink: Int
+  /// Further sinks that look on: their numbers follow those of `sinks`. They are no part of what
+  /// the topology means, so neither its hash nor what comes of it depends on them.
+  public private(set) var watchers: [Sink] = []
   /// What is allowed and probably not meant.
   public let warnings: [TopologyProblem]
   /// Where things stand in the file, by path: `operators.totals.every`.
@@ -117,6 +120,26 @@ public struct CheckedTopology: Sendable {
       throw TopologyError(checker.problems.sorted)
     }
     return checked
+  }
+
+  /// The same topology with a watcher for each of the streams, fed by all that give it.
+  ///
+  /// - Returns: Also, for each stream, its watcher's number among sinks; nil where nothing gives it.
+  public func watching(_ streams: [StreamType]) -> (topology: CheckedTopology, sinks: [Int32?]) {
+    var topology = self
+    let numbers = streams.map { stream -> Int32? in
+      let upstreams = operators.indices.filter {
+        operators[$0].description.outputs.contains(stream)
+      }
+      .map { Upstream.operator($0) }
+      guard !upstreams.isEmpty else { return nil }
+      topology.watchers.append(
+        Sink(
+          name: "watched \(stream.name)", stream: stream, upstreams: upstreams,
+          transport: .files(path: "")))
+      return Int32(sinks.count + topology.watchers.count - 1)
+    }
+    return (topology, numbers)
   }
 
   /// Where a problem stands that an operator has with its settings together.

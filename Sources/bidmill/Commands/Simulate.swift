@@ -43,7 +43,7 @@ struct Simulate: ParsableCommand {
     completion: .file(extensions: ["yaml", "yml"]))
   var topology: String?
 
-  @Flag(help: "No topology: every bid is the campaign's default.")
+  @Flag(help: "No topology: every bid is the default, until the day's budget is spent.")
   var eventsOnly = false
 
   @Option(help: ArgumentHelp("Run that many seeds and compare; leaves no files.", valueName: "n"))

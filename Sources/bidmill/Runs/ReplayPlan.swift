@@ -20,6 +20,10 @@ struct ReplayPlan {
   /// A log's journal, where there is one, is followed.
   var followsJournal = true
   var isQuiet = false
+  /// Looks at what goes in and comes out of each partition in place of files: nothing is written.
+  var observe: (@Sendable (any PartitionLog) -> any PartitionLog)?
+
+  private var outputs: [LogOutput] { observe == nil ? topology.outputs : [] }
 
   /// Runs it and completes the streams.
   func run() throws -> Summary {
@@ -38,7 +42,8 @@ struct ReplayPlan {
       let store = ReplaySnapshots(beginning: beginnings[index], written: written)
       partitions.append(
         Engine.Partition(
-          log: log, snapshots: beginnings[index] == nil && written == nil ? nil : store,
+          log: observe.map { $0(log) } ?? log,
+          snapshots: beginnings[index] == nil && written == nil ? nil : store,
           fromSnapshot: beginnings[index]?.header.number,
           options: RunnerOptions(
             mode: opened.mode, partition: index, partitionCount: count, commitPatience: 0,
@@ -145,7 +150,7 @@ struct ReplayPlan {
     let route = AccountRoute(
       partitions: count, acceptsPriors: inputs.contains(where: \.trusted))
     let replay = try FileReplay.open(
-      files: inputs, outputs: topology.outputs, to: destination, partitions: count
+      files: inputs, outputs: outputs, to: destination, partitions: count
     ) { route.decide($0).partition }
     return Opened(replay: replay)
   }
@@ -160,7 +165,7 @@ struct ReplayPlan {
     }
     let group = try journal(in: store, inputs)
     let replay = try FileReplay.open(
-      log: store, inputs: inputs, outputs: topology.outputs, to: destination, following: group)
+      log: store, inputs: inputs, outputs: outputs, to: destination, following: group)
     var total: Int64 = 0
     for input in inputs {
       for partition in 0..<Int32(count) {

@@ -11,7 +11,7 @@ final class ClosedLoop {
   private(set) var bids: PublishedBids
   /// Records that the market has sent.
   private(set) var events: Int64 = 0
-  /// Nil without a topology: then every bid is the default.
+  /// Nil without a topology: then bids are constant.
   private(set) var outcome: Outcome?
 
   private let topology: CheckedTopology?
@@ -29,7 +29,7 @@ final class ClosedLoop {
   }
 
   init(_ world: MarketWorld, topology: CheckedTopology?, archive: MarketArchive?) throws {
-    market = Market(world)
+    market = Market(world, policy: topology == nil ? .fixed : .parameters)
     bids = PublishedBids(market)
     latency = world.bidder.latency
     self.topology = topology
@@ -53,7 +53,7 @@ final class ClosedLoop {
   func run(_ progress: ((EventTime, Int64) -> Void)? = nil) throws {
     guard let topology else { return try runAlone(progress) }
     let log = MarketLog(topic: ClosedLoop.topic(of: topology), archive: archive) {
-      [unowned self] in take($0, $1)
+      [unowned self] in take($0, $1, $2)
     }
     var options = RunnerOptions(mode: .replay, commitPatience: 0)
     options.idleClock = false
@@ -100,8 +100,10 @@ final class ClosedLoop {
   }
 
   /// Something was published: bid parameters are on their way to the bidder.
-  private func take(_ sink: Int, _ value: UnsafeRawBufferPointer) {
-    guard parameterSinks.contains(sink), let parameters = bids.read(value) else { return }
+  private func take(
+    _ sink: Int, _ key: UnsafeRawBufferPointer, _ value: UnsafeRawBufferPointer
+  ) {
+    guard parameterSinks.contains(sink), let parameters = bids.read(key: key, value) else { return }
     market.apply(parameters, arriving: market.now + latency)
   }
 

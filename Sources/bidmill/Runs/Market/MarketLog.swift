@@ -9,8 +9,8 @@ final class MarketLog: PartitionLog, @unchecked Sendable {
   // One thread calls everything: the loop runs commits in its own.
   let inputs: [LogInput]
   private let archive: MarketArchive?
-  /// Shown every output as it is committed: its sink, and its value.
-  private let published: (Int, UnsafeRawBufferPointer) -> Void
+  /// Shown every output as it is committed: its sink, its key and its value.
+  private let published: (Int, UnsafeRawBufferPointer, UnsafeRawBufferPointer) -> Void
 
   private var pending = MarketRecords()
   private var isPending = false
@@ -19,7 +19,7 @@ final class MarketLog: PartitionLog, @unchecked Sendable {
 
   init(
     topic: String, archive: MarketArchive?,
-    published: @escaping (Int, UnsafeRawBufferPointer) -> Void
+    published: @escaping (Int, UnsafeRawBufferPointer, UnsafeRawBufferPointer) -> Void
   ) {
     inputs = [LogInput(source: "", topic: topic)]
     self.archive = archive
@@ -71,9 +71,9 @@ final class MarketLog: PartitionLog, @unchecked Sendable {
   func commit(_ transaction: Transaction) throws(LogError) {
     let outputs = transaction.outputs
     for record in outputs.records {
-      let value = outputs.value(of: record)
-      try archive?.add(output: record, key: outputs.key(of: record), value: value)
-      published(Int(record.sink), value)
+      let (key, value) = (outputs.key(of: record), outputs.value(of: record))
+      try archive?.add(output: record, key: key, value: value)
+      published(Int(record.sink), key, value)
     }
   }
 

@@ -19,19 +19,17 @@ struct PublishedBids {
   }
 
   /// Reads one record; nil where it is for no ad of the market.
-  mutating func read(_ record: UnsafeRawBufferPointer) -> BidParameters? {
-    var names = ["", "", ""]
+  ///
+  /// - Parameter key: `account/campaign/ad`.
+  mutating func read(
+    key: UnsafeRawBufferPointer, _ record: UnsafeRawBufferPointer
+  ) -> BidParameters? {
+    guard let place = places[String(decoding: key, as: UTF8.self)] else { return nil }
     var parameters = BidParameters(
-      campaign: 0, ad: 0, seq: 0, status: .paused, bid: .zero, maxBid: .zero,
+      campaign: place.campaign, ad: place.ad, seq: 0, status: .paused, bid: .zero, maxBid: .zero,
       validUntil: .earliest, share: 0)
     for member in JSONMembers(record) {
-      if member.isNamed("account") {
-        names[0] = member.text
-      } else if member.isNamed("campaign") {
-        names[1] = member.text
-      } else if member.isNamed("ad") {
-        names[2] = member.text
-      } else if member.isNamed("seq") {
+      if member.isNamed("seq") {
         parameters.seq = member.integer ?? 0
       } else if member.isNamed("valid_until") {
         parameters.validUntil = EventTime(milliseconds: member.integer ?? 0)
@@ -46,10 +44,7 @@ struct PublishedBids {
         parameters.share = Double(member.text) ?? 0
       }
     }
-    guard let place = places[names.joined(separator: "/")] else { return nil }
     count += 1
-    parameters.campaign = place.campaign
-    parameters.ad = place.ad
     newest[place.campaign][place.ad].removeAll(keepingCapacity: true)
     newest[place.campaign][place.ad].append(contentsOf: record)
     return parameters
@@ -58,41 +53,22 @@ struct PublishedBids {
   /// What was published last about an ad.
   func belief(_ campaign: Int, _ ad: Int) -> Belief? {
     guard !newest[campaign][ad].isEmpty else { return nil }
-    var belief = Belief()
-    newest[campaign][ad].withUnsafeBytes { record in
-      for member in JSONMembers(record) {
-        if member.isNamed("status") {
-          belief.status = member.text
-        } else if member.isNamed("bid") {
-          belief.bid = Money(micros: Results.micros(member.text) ?? 0)
-        } else if member.isNamed("share") {
-          belief.share = Double(member.text) ?? 0
-        } else if member.isNamed("pacing") {
-          belief.pacing = Double(member.text) ?? 0
-        } else if member.isNamed("ctr") {
-          belief.clickRate = Self.mean(member)
-        } else if member.isNamed("cvr") {
-          belief.conversionRate = Self.mean(member)
-        }
-      }
-    }
-    return belief
-  }
-
-  private static func mean(_ member: JSONMembers.Member) -> Double {
-    for inner in JSONMembers(member.value) where inner.isNamed("mean") {
-      return Double(inner.text) ?? 0
-    }
-    return 0
+    let record = JSONRecord(newest[campaign][ad])
+    return Belief(
+      status: record["status"] ?? "",
+      bid: Money(micros: record["bid"].flatMap { Results.micros($0) } ?? 0),
+      share: record.number("share") ?? 0, pacing: record.number("pacing") ?? 0,
+      clickRate: record.number("ctr", "mean") ?? 0,
+      conversionRate: record.number("cvr", "mean") ?? 0)
   }
 
   /// What bidders were told about an ad, as far as people want to see it.
   struct Belief {
-    var status = ""
-    var bid = Money.zero
-    var share = 0.0
-    var pacing = 0.0
-    var clickRate = 0.0
-    var conversionRate = 0.0
+    var status: String
+    var bid: Money
+    var share: Double
+    var pacing: Double
+    var clickRate: Double
+    var conversionRate: Double
   }
 }

@@ -6,7 +6,7 @@ import Streaming
 /// A closed loop from its world to what is said about it, with everything left in a directory.
 struct SimulationRun {
   var world: MarketWorld
-  /// Nil: nobody processes the events, and every bid is the default.
+  /// Nil: nobody processes the events, and bids are constant.
   var topology: CheckedTopology?
   var directory: MadeDirectory
   var isQuiet: Bool
