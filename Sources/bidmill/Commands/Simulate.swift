@@ -82,8 +82,7 @@ struct Simulate: ParsableCommand {
     let checked =
       eventsOnly
       ? nil
-      : try TopologyOptions.load(topology ?? ShippedTopology.livePath, overrides: [])
-    for warning in checked?.warnings ?? [] { Terminal.error(warning.description) }
+      : try SimulationRun.load(topology ?? ShippedTopology.livePath)
     if let seeds, let checked {
       let result = try MarketExperiment(
         world: world, topology: checked, count: seeds, isQuiet: report.quiet

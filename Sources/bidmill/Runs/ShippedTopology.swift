@@ -1,65 +1,118 @@
-/// The smallest shipped topology, for where `Topologies/tally.yaml` is not at hand. A test keeps the
-/// two equal.
+/// The topology and the world of the demo, for where `Topologies` is not at hand. A test keeps them
+/// equal to the shipped files.
 enum ShippedTopology {
-  static let tallyPath = "Topologies/tally.yaml"
   static let livePath = "Topologies/live.yaml"
+  static let marketPath = "Topologies/worlds/market.yaml"
 
-  static let tally = #"""
-    # The smallest useful topology: count what happened, exactly once, and publish running totals.
-    #
-    #   bidmill describe Topologies/tally.yaml        what this file means
-    #   bidmill validate Topologies/tally.yaml        whether it is right
-    #   bidmill replay Topologies/tally.yaml --from events.jsonl --out results
-    #
-    # Durations are 250ms, 5s, 30m, 24h, 7d. ${NAME:-default} is taken from the environment.
-
-    topology: tally
-
-    # Every random draw is a function of the seed; the same log and seed give the same results.
+  static let live = #"""
+    topology: live
     seed: 1
-
-    time:
-      tick: 1s                # time moves in steps of this
-      out_of_orderness: 5s    # how far behind the newest event another one may be and still be on time
-
-    # Where events come from. A source is `log:` (a directory on this machine), `kafka:` (a cluster)
-    # or `files:` (JSON Lines; replays only). Change the transport and nothing else changes.
+    time: { tick: 1s, out_of_orderness: 5s }
     sources:
       events:
-        log: { directory: "${TALLY_LOG:-data}", topics: [events] }
-
-    # What happens to them. `from` names a source or another operator; an operator's name is its own,
-    # `operator` says what it does. `bidmill describe --settings` explains every setting.
+        log: { directory: "${LIVE_LOG:-data}", topics: [events] }
     operators:
-      # Producers retry, so the same event may come twice: the second one is counted and dropped.
-      unique:
-        operator: deduplicate
-        from: events
-        within: 24h
-
-      # Exact totals per account, campaign and ad, published for what changed.
-      totals:
-        operator: tally
-        from: unique
-        every: 1m
-
-    # Where results go. A sink takes the stream of its name; `stream:` picks another. What a sink's
-    # transport leaves out is that of the sources: here the same directory, and the topic `tallies`.
+      unique:      { operator: deduplicate, from: events, within: 24h }
+      people:      { operator: identity, from: unique, key: "${IDENTITY_KEY:-}" }
+      journeys:    { operator: journeys, from: people }
+      credits:     { operator: attribution, from: journeys }
+      posteriors:  { operator: posteriors, from: [journeys, credits] }
+      pacing:      { operator: pacing, from: [unique, credits] }
+      bids:        { operator: bids, from: [unique, posteriors, pacing] }
+      safety:      { operator: safety, from: [unique, bids] }
     sinks:
-      tallies:
-        from: totals
-        log: { topic: tallies }
+      bid_parameters: { from: safety, log: { topic: bid-parameters } }
+      attributions:   { from: credits, log: { topic: attributions } }
+      alerts:         { from: [safety, pacing], log: { topic: alerts } }
+      dead_letters:   { log: { topic: dead-letters } }
+    snapshots: { directory: "${LIVE_STATE:-state/live}", every: 10m }
 
-      # Records that could not be accepted, whole and with the reason. They always have a sink; name
-      # it to say where.
-      dead_letters:
-        log: { topic: dead-letters }
+    """#
 
-    # Outputs and positions commit together, or not at all. `at_least_once` trades that for latency.
-    delivery: exactly_once
+  static let market = #"""
+    # A market to bid in: two advertisers, four campaigns, and what no bidder is told about them.
+    #
+    #   bidmill simulate Topologies/worlds/market.yaml --out market
+    #   bidmill simulate Topologies/worlds/market.yaml --seeds 20
+    #
+    # Every field may be left out. Money is in the account's currency, rates are parts of 1, durations
+    # are 250ms, 5s, 30m, 24h, 7d.
 
-    # What a restart begins from.
-    snapshots: { directory: "${TALLY_STATE:-state/tally}", every: 10m }
+    world: market
+
+    # The same world gives the same events, to the byte.
+    seed: 1
+    start: 2026-03-05T00:00:00Z
+    days: 5                       # New York's clocks go forward on the fourth: a day of 23 hours
+
+    bidder:
+      choice: share               # which ad is bid for: drawn by `share`, or `bid`: the highest bid
+      step: 5s                    # what happened is processed this often,
+      latency: 1s                 # and obeyed this much later
+
+    log:
+      lost_auctions: 0.02         # the part of lost auctions that is told
+      duplicates: 0.002           # records that come twice
+      bad_records: 0.0002         # records that break the contract
+      heartbeat: 10s
+
+    accounts:
+      - name: aurora
+        users: 20000              # people who come again; their interest grows with clicks
+        newcomers: 0.2            # the part of opportunities that somebody brings who never came before
+        campaigns:
+          - name: sneakers
+            timezone: Europe/Berlin
+            budget: 120           # a day, by its own clock
+            ads: 6
+            opportunities: 2      # a second, on average over a day
+            click_rate: { mean: 0.02, spread: 5 }         # of the best ad over that of the worst
+            conversion_rate: { mean: 0.06, spread: 5 }
+            value: { mean: 8, sigma: 0.5 }
+            rivals: { median: 0.006, sigma: 0.6, drift: 0.15, floor: 0.0005 }
+
+          - name: jackets
+            timezone: Europe/Berlin
+            budget: 80
+            budget_changes:
+              - { after: 60h, budget: 110 }
+            ads: 5
+            opportunities: 1.5
+            click_rate: { mean: 0.012, spread: 5 }
+            conversion_rate: { mean: 0.05, spread: 5 }
+            value: { mean: 25, sigma: 0.7 }
+            rivals: { median: 0.009, sigma: 0.6, drift: 0.2, floor: 0.0005 }
+
+      - name: borealis
+        users: 30000
+        newcomers: 0.3
+        campaigns:
+          - name: games
+            timezone: America/New_York
+            budget: 150
+            ads: 8
+            opportunities: 2.5
+            click_rate: { mean: 0.03, spread: 5 }
+            conversion_rate: { mean: 0.1, spread: 5 }
+            value: { mean: 3, sigma: 0.8 }
+            rivals: { median: 0.006, sigma: 0.7, drift: 0.15, floor: 0.0005 }
+
+          # Its conversions are leads, which go on as deals.
+          - name: software
+            timezone: UTC
+            budget: 60
+            ads: 4
+            opportunities: 1
+            click_rate: { mean: 0.01, spread: 5 }
+            conversion_rate: { mean: 0.08, spread: 5 }
+            value: { mean: 20, sigma: 0.6 }
+            rivals: { median: 0.01, sigma: 0.5, drift: 0.2, floor: 0.001 }
+            deals:
+              pipeline: sales
+              stages:
+                - { name: qualified, chance: 0.6, after: 6h }
+                - { name: proposal, chance: 0.6, after: 12h }
+                - { name: won, chance: 0.5, after: 18h }
 
     """#
 }

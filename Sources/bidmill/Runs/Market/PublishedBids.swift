@@ -37,9 +37,9 @@ struct PublishedBids {
         // A status that this bidder does not know is none to bid by.
         parameters.status = BidParameters.Status(rawValue: member.text) ?? .paused
       } else if member.isNamed("bid") {
-        parameters.bid = Money(micros: Results.micros(member.text) ?? 0)
+        parameters.bid = member.money ?? .zero
       } else if member.isNamed("max_bid") {
-        parameters.maxBid = Money(micros: Results.micros(member.text) ?? 0)
+        parameters.maxBid = member.money ?? .zero
       } else if member.isNamed("share") {
         parameters.share = Double(member.text) ?? 0
       }
@@ -56,7 +56,7 @@ struct PublishedBids {
     let record = JSONRecord(newest[campaign][ad])
     return Belief(
       status: record["status"] ?? "",
-      bid: Money(micros: record["bid"].flatMap { Results.micros($0) } ?? 0),
+      bid: record["bid"].flatMap { Money(decimal: $0) } ?? .zero,
       share: record.number("share") ?? 0, pacing: record.number("pacing") ?? 0,
       clickRate: record.number("ctr", "mean") ?? 0,
       conversionRate: record.number("cvr", "mean") ?? 0)

@@ -11,6 +11,13 @@ struct SimulationRun {
   var directory: MadeDirectory
   var isQuiet: Bool
 
+  /// The topology that bids.
+  static func load(_ path: String) throws(TopologyError) -> CheckedTopology {
+    let checked = try TopologyOptions.load(path, overrides: [])
+    for warning in checked.warnings { Terminal.error(warning.description) }
+    return checked
+  }
+
   func run() throws -> MarketReport {
     let clock = SystemClock()
     let archive = try MarketArchive(
@@ -54,7 +61,8 @@ struct SimulationRun {
       found.append("the replay took \(summary.events) events, the market sent \(report.events)")
     }
     let store = try LocalLogStore.open(directory.file("log"))
-    for output in topology.outputs {
+    let outputs = topology.outputs
+    for output in outputs where outputs.count(where: { $0.topic == output.topic }) == 1 {
       if let difference = try difference(
         topic: output.topic, in: store, file: "\(results)/\(output.sink).jsonl")
       {
