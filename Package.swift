@@ -16,7 +16,8 @@ let package = Package(
     .library(
       name: "BidmillCore",
       targets: [
-        "Events", "Bidding", "Streaming", "LocalLog", "Operators", "Simulation", "TestKit",
+        "Events", "Learning", "Bidding", "Streaming", "LocalLog", "Operators", "Simulation",
+        "TestKit",
       ]),
   ],
   dependencies: [
@@ -29,6 +30,7 @@ let package = Package(
       pkgConfig: "libzstd",
       providers: [.apt(["libzstd-dev"]), .brew(["zstd"])]),
     .target(name: "Events", swiftSettings: strict),
+    .target(name: "Learning", swiftSettings: strict),
     .target(
       name: "Streaming",
       dependencies: ["Events", .product(name: "Yams", package: "Yams")],
@@ -37,7 +39,8 @@ let package = Package(
       name: "LocalLog", dependencies: ["Streaming", "Events", "CZstd"], swiftSettings: strict),
     .target(name: "Bidding", dependencies: ["Events"], swiftSettings: strict),
     .target(
-      name: "Operators", dependencies: ["Bidding", "Streaming", "Events"], swiftSettings: strict),
+      name: "Operators", dependencies: ["Bidding", "Learning", "Streaming", "Events"],
+      swiftSettings: strict),
     .target(name: "Simulation", dependencies: ["Events"], swiftSettings: strict),
     .target(name: "TestKit", dependencies: ["Streaming", "Events"], swiftSettings: strict),
     .executableTarget(
@@ -50,6 +53,7 @@ let package = Package(
     .testTarget(name: "ArchitectureTests", swiftSettings: strict),
     .testTarget(
       name: "EventsTests", dependencies: ["Events"], exclude: ["Corpus"], swiftSettings: strict),
+    .testTarget(name: "LearningTests", dependencies: ["Learning"], swiftSettings: strict),
     .testTarget(name: "BiddingTests", dependencies: ["Bidding", "Events"], swiftSettings: strict),
     .testTarget(
       name: "OperatorTests",
