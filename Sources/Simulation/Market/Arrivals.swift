@@ -1,4 +1,5 @@
 import Events
+import Learning
 
 /// When opportunities come, and how high rivals stand then: one campaign's traffic.
 ///
@@ -59,7 +60,7 @@ struct Arrivals {
 
   @inline(__always)
   private mutating func findNext() {
-    var mass = -MarketMath.log(draws.unit(.arrival)) / perMillisecond
+    var mass = -Elementary.log(draws.unit(.arrival)) / perMillisecond
     while true {
       let room = (pieceEnd - at) * factor
       if mass < room {
@@ -92,11 +93,11 @@ struct Arrivals {
       // Keeps its variance of 1: what lasts is 0.9, what is new the root of 1 - 0.81.
       wandering = 0.9 * wandering + 0.43588989435406736 * Arrivals.step(chance, campaign, hour)
     }
-    level = MarketMath.exp(drift * wandering - drift * drift / 2)
+    level = Elementary.exp(drift * wandering - drift * drift / 2)
   }
 
   private static func step(_ chance: Chance, _ campaign: UInt64, _ hour: UInt64) -> Double {
-    MarketMath.normalQuantile(chance.entity(campaign << 48 | 0xffff_ffff_ffff).unit(.drift, hour))
+    Elementary.normalQuantile(chance.entity(campaign << 48 | 0xffff_ffff_ffff).unit(.drift, hour))
   }
 }
 
@@ -112,7 +113,7 @@ struct RivalBids {
       (0...count).map { place in
         // The ends of the table are the middles of its first and last cells.
         let u = min(max(Double(place), 0.5), Double(count) - 0.5) / Double(count)
-        return median * MarketMath.exp(rivals.sigma * MarketMath.normalQuantile(u))
+        return median * Elementary.exp(rivals.sigma * Elementary.normalQuantile(u))
       })
   }
 

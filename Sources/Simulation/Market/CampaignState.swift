@@ -1,4 +1,5 @@
 import Events
+import Learning
 
 /// A campaign in its market: the truth about its ads, its people, its rivals and its bidder.
 struct CampaignState {
@@ -94,7 +95,7 @@ struct CampaignState {
     var factors = [Double](repeating: 1, count: count)
     for (place, entry) in order.enumerated() where count > 1 {
       let position = Double(place) / Double(count - 1) - 0.5
-      factors[entry.1] = MarketMath.power(rate.spread, position)
+      factors[entry.1] = Elementary.positivePower(rate.spread, position)
     }
     let mean = factors.reduce(0, +) / Double(count)
     return factors.map { min(0.9, rate.mean * $0 / mean) }

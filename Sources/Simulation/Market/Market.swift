@@ -43,6 +43,10 @@ public struct Market: ~Copyable {
   var campaigns: ContiguousArray<CampaignState>
   var queue = MarketQueue()
   var writer = RecordWriter()
+  /// Records that were sent a second time.
+  public internal(set) var duplicates: Int64 = 0
+  /// Records that were sent and break the contract.
+  public internal(set) var badRecords: Int64 = 0
   let isRecording: Bool
   let opportunityChance: Chance
   let personChance: Chance

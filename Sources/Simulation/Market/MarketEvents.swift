@@ -1,4 +1,5 @@
 import Events
+import Learning
 
 // What happens: opportunities and what they lead to.
 
@@ -104,7 +105,7 @@ extension Market {
       user < 0
       ? draws.unit(.affinity)
       : personChance.entity(UInt64(index) << 32 | UInt64(user)).unit(.affinity)
-    return MarketMath.factor(sigma: sigma, u)
+    return Elementary.factor(sigma: sigma, u)
   }
 
   // MARK: What follows
@@ -139,7 +140,7 @@ extension Market {
 
     guard draws.unit(.conversion) < chance else { return }
     let settings = campaigns[index].settings
-    let factor = MarketMath.factor(sigma: settings.value.sigma, draws.unit(.money))
+    let factor = Elementary.factor(sigma: settings.value.sigma, draws.unit(.money))
     var conversion = pending
     conversion.kind = .conversion
     conversion.time = pending.time + delay(settings.delay, draws)
@@ -163,9 +164,9 @@ extension Market {
     let scale = Double(settings.scale.milliseconds)
     let longest = Double(settings.longest.milliseconds)
     // Truncated: u only reaches as far as the longest delay lies in the distribution.
-    let reach = 1 - MarketMath.exp(-MarketMath.power(longest / scale, settings.shape))
-    let mass = -MarketMath.log(1 - u * reach)
-    let milliseconds = scale * MarketMath.power(max(mass, 1e-12), 1 / settings.shape)
+    let reach = 1 - Elementary.exp(-Elementary.positivePower(longest / scale, settings.shape))
+    let mass = -Elementary.log(1 - u * reach)
+    let milliseconds = scale * Elementary.positivePower(max(mass, 1e-12), 1 / settings.shape)
     return .milliseconds(60_000 + Int64(min(milliseconds, longest)))
   }
 
@@ -193,7 +194,7 @@ extension Market {
     var stage = stage
     stage.step = Int32(place * 2 + (draws.unit(.stage, counter) < deals.stages[place].chance ? 0 : 1))
     let mean = Double(deals.stages[place].after.milliseconds)
-    let wait = min(-mean * MarketMath.log(draws.unit(.stage, counter + 1)), 1e12)
+    let wait = min(-mean * Elementary.log(draws.unit(.stage, counter + 1)), 1e12)
     stage.time = time + .milliseconds(60_000 + Int64(wait))
     queue.push(stage)
   }

@@ -127,6 +127,7 @@ extension Market {
         $0, time: EventTime(milliseconds: pending.value),
         account: campaigns[Int(pending.campaign)].account)
     }
+    duplicates += 1
     resends[place] = []
     freeResends.append(place)
   }
@@ -273,6 +274,7 @@ extension Market {
     default:  // Cut off on its way.
       writer.text(",\"price\":0.0")
     }
+    badRecords += 1
     records.append(writer.bytes, time: time, account: campaigns[index].account)
   }
 }

@@ -54,7 +54,9 @@ struct Demo: ParsableCommand {
     try Simulate.check(disagreements, seed: world.seed)
     try Terminal.output(
       """
-      A replay of the log ended in the same state with the same records, to the last byte.
+      A replay of the log ended in the same state with the same records, to the last byte, and \
+      every ad's
+      impressions, clicks and spend were counted as they happened, to the last micro.
       \(next(result, world: worldPath, topology: topologyPath))
       """)
   }

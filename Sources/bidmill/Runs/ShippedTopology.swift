@@ -17,7 +17,7 @@ enum ShippedTopology {
       journeys:    { operator: journeys, from: people }
       credits:     { operator: attribution, from: journeys }
       posteriors:  { operator: posteriors, from: [journeys, credits] }
-      pacing:      { operator: pacing, from: [unique, credits] }
+      pacing:      { operator: pacing, from: unique }
       bids:        { operator: bids, from: [unique, posteriors, pacing] }
       safety:      { operator: safety, from: [unique, bids] }
     sinks:
@@ -64,6 +64,7 @@ enum ShippedTopology {
           - name: sneakers
             timezone: Europe/Berlin
             budget: 120           # a day, by its own clock
+            bid: { default: 0.0045, max: 0.03 }  # as a person would tune it: the budget lasts until evening
             ads: 6
             opportunities: 2      # a second, on average over a day
             click_rate: { mean: 0.02, spread: 5 }         # of the best ad over that of the worst
@@ -76,6 +77,7 @@ enum ShippedTopology {
             budget: 80
             budget_changes:
               - { after: 60h, budget: 110 }
+            bid: { default: 0.007, max: 0.05 }
             ads: 5
             opportunities: 1.5
             click_rate: { mean: 0.012, spread: 5 }
@@ -90,6 +92,7 @@ enum ShippedTopology {
           - name: games
             timezone: America/New_York
             budget: 150
+            bid: { default: 0.0043, max: 0.03 }
             ads: 8
             opportunities: 2.5
             click_rate: { mean: 0.03, spread: 5 }
@@ -101,6 +104,7 @@ enum ShippedTopology {
           - name: software
             timezone: UTC
             budget: 60
+            bid: { default: 0.0067, max: 0.05 }
             ads: 4
             opportunities: 1
             click_rate: { mean: 0.01, spread: 5 }

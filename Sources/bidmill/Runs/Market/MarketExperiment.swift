@@ -1,16 +1,9 @@
 import Dispatch
 import Events
+import Learning
 import Simulation
 import Streaming
 import Synchronization
-
-#if canImport(Glibc)
-  import Glibc
-#elseif canImport(Musl)
-  import Musl
-#elseif canImport(Darwin)
-  import Darwin
-#endif
 
 /// The same world under many seeds: how much better than a constant bid, and how sure.
 struct MarketExperiment {
@@ -89,14 +82,16 @@ struct ExperimentReport {
   var gain: (mean: Double, low: Double, high: Double)? {
     let logs = runs.compactMap { run -> Double? in
       guard run.roas > 0, run.baselineROAS > 0 else { return nil }
-      return log(run.roas / run.baselineROAS)
+      return Elementary.log(run.roas / run.baselineROAS)
     }
     guard logs.count == runs.count, logs.count > 1 else { return nil }
     let n = Double(logs.count)
     let mean = logs.reduce(0, +) / n
     let variance = logs.reduce(0) { $0 + ($1 - mean) * ($1 - mean) } / (n - 1)
     let radius = StudentT.quantile975(degrees: logs.count - 1) * (variance / n).squareRoot()
-    return (exp(mean), exp(mean - radius), exp(mean + radius))
+    return (
+      Elementary.exp(mean), Elementary.exp(mean - radius), Elementary.exp(mean + radius)
+    )
   }
 
   private var deviations: [Double] { runs.flatMap(\.deviations).sorted { abs($0) < abs($1) } }
@@ -129,9 +124,9 @@ struct ExperimentReport {
     }
     if let middle = quantile(0.5), let most = quantile(0.95), let worst = deviations.last {
       text +=
-        "Spend beside the budget, \(Text.plural(deviations.count, "campaign day")): median "
-        + "\(MarketReport.signedPercent(middle)), 95th percentile "
-        + "\(MarketReport.signedPercent(most)), worst \(MarketReport.signedPercent(worst))\n"
+        "Spend off the budget, \(Text.plural(deviations.count, "campaign day")): median "
+        + "\(MarketReport.percent(abs(middle))), 95th percentile "
+        + "\(MarketReport.percent(abs(most))), worst \(MarketReport.signedPercent(worst))\n"
     }
     let most = overspends.map(\.micros).max() ?? 0
     text +=

@@ -28,6 +28,9 @@ struct MarketReport {
   var events: Int64
   /// Bid parameters that were published.
   var parameters: Int
+  /// Sent a second time; sent and not to be accepted.
+  var duplicates: Int64
+  var badRecords: Int64
   var outcome: ClosedLoop.Outcome?
   var seconds: Double
 
@@ -35,6 +38,8 @@ struct MarketReport {
     world = loop.market.world
     events = loop.events
     parameters = loop.bids.count
+    duplicates = loop.market.duplicates
+    badRecords = loop.market.badRecords
     outcome = loop.outcome
     self.seconds = seconds
     campaigns = (0..<loop.market.campaignCount).map { index in
@@ -105,6 +110,30 @@ extension MarketReport.Campaign {
   /// ROAS by that of the constant bid; nil where either has none.
   var gain: Double? {
     baseline.roas > 0 && total.roas > 0 ? total.roas / baseline.roas : nil
+  }
+}
+
+extension MarketReport {
+  /// What the topology has counted otherwise than it happened: to the last event and the last
+  /// micro. Empty when all is well.
+  var miscounts: [String] {
+    guard let outcome else { return [] }
+    var found: [String] = []
+    func compare(_ what: String, _ counted: Int64, _ happened: Int64) {
+      if counted != happened { found.append("\(what): counted \(counted), happened \(happened)") }
+    }
+    compare("duplicates", outcome.duplicates, duplicates)
+    compare("dead letters", outcome.deadLetters, badRecords)
+    for ad in campaigns.flatMap(\.ads) {
+      guard let belief = ad.belief else {
+        if ad.truth.impressions > 0 { found.append("\(ad.name): nothing was published about it") }
+        continue
+      }
+      compare("impressions of \(ad.name)", belief.impressions, ad.truth.impressions)
+      compare("clicks of \(ad.name)", belief.clicks, ad.truth.clicks)
+      compare("spend of \(ad.name), in micros", belief.spend.micros, ad.truth.spend.micros)
+    }
+    return found
   }
 }
 

@@ -59,7 +59,10 @@ struct PublishedBids {
       bid: record["bid"].flatMap { Money(decimal: $0) } ?? .zero,
       share: record.number("share") ?? 0, pacing: record.number("pacing") ?? 0,
       clickRate: record.number("ctr", "mean") ?? 0,
-      conversionRate: record.number("cvr", "mean") ?? 0)
+      conversionRate: record.number("cvr", "mean") ?? 0,
+      impressions: record.integer("evidence", "impressions") ?? -1,
+      clicks: record.integer("evidence", "clicks") ?? -1,
+      spend: record["evidence", "spend"].flatMap { Money(decimal: $0) } ?? .zero)
   }
 
   /// What bidders were told about an ad, as far as people want to see it.
@@ -70,5 +73,9 @@ struct PublishedBids {
     var pacing: Double
     var clickRate: Double
     var conversionRate: Double
+    /// Evidence: what was counted.
+    var impressions: Int64
+    var clicks: Int64
+    var spend: Money
   }
 }

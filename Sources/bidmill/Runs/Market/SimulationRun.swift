@@ -42,8 +42,8 @@ struct SimulationRun {
     return report
   }
 
-  /// Replays the log that a closed loop has left, and says where it went another way: in state, or
-  /// in what it published. Empty when all is well.
+  /// Replays the log that a closed loop has left, and says where it went another way: in state, in
+  /// what it published, or in what it counted. Empty when all is well.
   func disagreements(with report: MarketReport) throws -> [String] {
     guard let topology, let outcome = report.outcome else { return [] }
     let results = directory.file("replay")
@@ -52,7 +52,7 @@ struct SimulationRun {
       destination: FileReplay.Destination(directory: results, overwrite: true),
       followsJournal: false, isQuiet: isQuiet
     ).run()
-    var found: [String] = []
+    var found = report.miscounts
     if summary.digest != outcome.digest {
       found.append(
         "the closed loop ended in the state \(outcome.digest), the replay in \(summary.digest)")
