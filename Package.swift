@@ -37,7 +37,7 @@ let package = Package(
       swiftSettings: strict),
     .target(
       name: "LocalLog", dependencies: ["Streaming", "Events", "CZstd"], swiftSettings: strict),
-    .target(name: "Bidding", dependencies: ["Events"], swiftSettings: strict),
+    .target(name: "Bidding", dependencies: ["Events", "Learning"], swiftSettings: strict),
     .target(
       name: "Operators", dependencies: ["Bidding", "Learning", "Streaming", "Events"],
       swiftSettings: strict),

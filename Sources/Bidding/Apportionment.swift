@@ -14,7 +14,7 @@ public enum Apportionment {
   /// gets their share rounded down, and what is left goes, one unit each, to those who lost most by
   /// rounding; of equals, to the first.
   ///
-  /// Exact integer arithmetic throughout. O(n log² n), no allocation.
+  /// Exact integer arithmetic throughout. O(n) on average, no allocation.
   ///
   /// - Parameters:
   ///   - total: Any amount; the parts of a negative one are those of its magnitude, negated.
@@ -33,6 +33,10 @@ public enum Apportionment {
     let sum = weights.reduce(0) { $0 &+ $1 }
     precondition(sum > 0, "an amount is not divided by weights that are all 0")
     let amount = total.magnitude
+    if amount == 0 {
+      for i in 0..<count { parts[i] = 0 }
+      return
+    }
     var left = amount
     for i in 0..<count {
       let product = amount.multipliedFullWidth(by: weights[i])
@@ -45,35 +49,50 @@ public enum Apportionment {
     }
     if left > 0 {
       let order = UnsafeMutableBufferPointer(rebasing: scratch[count..<(2 * count)])
-      sortByRemainder(order, UnsafePointer(scratch.baseAddress!))
-      for i in 0..<Int(left) { parts[Int(order[i])] &+= 1 }
+      // Fewer than there are parts: each lost less than one unit.
+      let wanted = Int(left)
+      select(wanted, of: order, byRemainder: UnsafePointer(scratch.baseAddress!))
+      for i in 0..<wanted { parts[Int(order[i])] &+= 1 }
     }
     if total < 0 { for i in 0..<count { parts[i] = 0 &- parts[i] } }
   }
 
-  /// Largest remainder first, of equals the first part: a Shellsort, since it needs no memory.
-  private static func sortByRemainder(
-    _ order: UnsafeMutableBufferPointer<UInt64>, _ remainders: UnsafePointer<UInt64>
+  /// Moves those with the `wanted` largest remainders, of equals the first parts, to the front:
+  /// Hoare's quickselect.
+  private static func select(
+    _ wanted: Int, of order: UnsafeMutableBufferPointer<UInt64>,
+    byRemainder remainders: UnsafePointer<UInt64>
   ) {
+    @inline(__always)
     func precedes(_ a: UInt64, _ b: UInt64) -> Bool {
       let (x, y) = (remainders[Int(a)], remainders[Int(b)])
       return x != y ? x > y : a < b
     }
-    var gap = 1
-    while gap < order.count / 3 { gap = gap * 3 + 1 }
-    while gap > 0 {
-      var i = gap
-      while i < order.count {
-        let moving = order[i]
-        var hole = i
-        while hole >= gap, precedes(moving, order[hole - gap]) {
-          order[hole] = order[hole - gap]
-          hole -= gap
+    var (low, high) = (0, order.count - 1)
+    while low < high {
+      let middle = low + (high - low) / 2
+      if precedes(order[middle], order[low]) { order.swapAt(middle, low) }
+      if precedes(order[high], order[low]) { order.swapAt(high, low) }
+      if precedes(order[high], order[middle]) { order.swapAt(high, middle) }
+      let pivot = order[middle]
+      var (i, j) = (low, high)
+      while i <= j {
+        while precedes(order[i], pivot) { i += 1 }
+        while precedes(pivot, order[j]) { j -= 1 }
+        if i <= j {
+          order.swapAt(i, j)
+          i += 1
+          j -= 1
         }
-        order[hole] = moving
-        i += 1
       }
-      gap /= 3
+      // Up to `j` nothing follows the pivot, from `i` on nothing precedes it.
+      if wanted <= j {
+        high = j
+      } else if wanted > i {
+        low = i
+      } else {
+        return
+      }
     }
   }
 }

@@ -22,6 +22,16 @@ public enum AttributionModel: UInt8, CaseIterable, Sendable, BitwiseCopyable {
     case .position: "position"
     }
   }
+
+  /// The touch that gets everything under this model, by its number of `count`, oldest first; nil
+  /// where they have to share.
+  public func onlyTouch(of count: Int) -> Int? {
+    switch self {
+    case .lastTouch: count - 1
+    case .firstTouch: 0
+    case .linear, .timeDecay, .position: count == 1 ? 0 : nil
+    }
+  }
 }
 
 /// The numbers of the models that have some.

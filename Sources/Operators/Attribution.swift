@@ -191,7 +191,8 @@ public struct Attribution: Operator {
       let count = choose(interaction, event.pointee.time)
       if count == 0 {
         unattributed.add()
-        output.append(AttributionRecord(event, interaction, model: primary, touch: nil))
+        output.append(
+          AttributionRecord(event, interaction, model: primary, isPrimary: true, touch: nil))
       } else {
         attributed.add()
         for model in models { credit(count, by: model, event, interaction) }
@@ -228,6 +229,12 @@ public struct Attribution: Operator {
     _ count: Int, by model: AttributionModel, _ event: UnsafePointer<Event>,
     _ interaction: Interaction
   ) {
+    if let only = model.onlyTouch(of: count) {
+      return output.append(
+        AttributionRecord(
+          event, interaction, model: model, touch: touches[Int(scratch.eligible[only])],
+          creditMillionths: Attribution.whole, value: event.pointee.value))
+    }
     let weights = UnsafeMutableBufferPointer(rebasing: scratch.weights[..<count])
     rules.weigh(
       model, times: UnsafeBufferPointer(rebasing: scratch.times[..<count]), into: weights)
@@ -244,7 +251,8 @@ public struct Attribution: Operator {
       guard scratch.credits[i] != 0 || scratch.values[i] != 0 else { continue }
       output.append(
         AttributionRecord(
-          event, interaction, model: model, touch: touches[Int(scratch.eligible[i])],
+          event, interaction, model: model, isPrimary: model == primary,
+          touch: touches[Int(scratch.eligible[i])],
           creditMillionths: scratch.credits[i], value: Money(micros: scratch.values[i])))
     }
     precondition(
@@ -262,6 +270,8 @@ public struct AttributionRecord: StreamRecord {
   /// Row of the account in the directory.
   public var account: Int32
   public var model: AttributionModel
+  /// The model is the one that counts where there can be only one.
+  public var isPrimary: Bool
   public var method: IdentityMethod
   /// A touch gets credit; else the conversion is unattributed, and `touch` means nothing.
   public var isAttributed: Bool
@@ -274,10 +284,11 @@ public struct AttributionRecord: StreamRecord {
 
   init(
     _ event: UnsafePointer<Event>, _ interaction: Interaction, model: AttributionModel,
-    touch: TouchRecord?, creditMillionths: Int64 = 0, value: Money = .zero
+    isPrimary: Bool, touch: TouchRecord?, creditMillionths: Int64 = 0, value: Money = .zero
   ) {
     account = interaction.account
     self.model = model
+    self.isPrimary = isPrimary
     method = interaction.method
     isAttributed = touch != nil
     conversion = event.pointee.id
@@ -291,21 +302,64 @@ public struct AttributionRecord: StreamRecord {
   }
 
   public func encode(to json: inout JSONWriter, _ context: borrowing EncodingContext) -> Int {
-    let directory = context.directory
-    let account = directory.accounts.name(account)
-    let keyLength = json.writeKey(account, conversion)
+    let keyLength = writeKey(to: &json, context)
+    write(to: &json, context)
+    return keyLength
+  }
+
+  /// Consecutive records are mostly those of one conversion.
+  public static func encode(
+    _ records: Stream<AttributionRecord>, to output: borrowing SinkOutput,
+    _ context: borrowing EncodingContext
+  ) {
+    var shared: Events.Attribution.Shared?
+    for i in 0..<records.count {
+      let record = records[i]
+      if i > 0, !record.isOfSameConversion(as: records[i - 1]) { shared = nil }
+      output.append { json in
+        let keyLength = record.writeKey(to: &json, context)
+        if let shared {
+          record.credit(context).write(to: &json, sharing: shared)
+        } else {
+          shared = record.write(to: &json, context)
+        }
+        return keyLength
+      }
+    }
+  }
+
+  private func isOfSameConversion(as other: AttributionRecord) -> Bool {
+    account == other.account && conversion.start == other.conversion.start
+      && person == other.person && method == other.method
+  }
+
+  private func writeKey(
+    to json: inout JSONWriter, _ context: borrowing EncodingContext
+  ) -> Int {
+    json.writeKey(context.directory.accounts.name(account), conversion)
+  }
+
+  @discardableResult
+  private func write(
+    to json: inout JSONWriter, _ context: borrowing EncodingContext
+  ) -> Events.Attribution.Shared {
     Events.Attribution(
-      account: account, conversion: conversion, time: context.time, source: context.source,
-      revision: 1, model: model.name,
+      account: context.directory.accounts.name(account), conversion: conversion,
+      time: context.time, source: context.source, revision: 1, credit: credit(context),
+      person: person, method: method == .none ? nil : method.name,
+      confidenceMillionths: method.confidenceMillionths
+    ).write(to: &json)
+  }
+
+  private func credit(_ context: borrowing EncodingContext) -> Events.Attribution.Credit {
+    let directory = context.directory
+    return Events.Attribution.Credit(
+      model: model.name,
       touch: isAttributed
         ? Events.Attribution.Touch(
           id: touch.id, type: touch.isClick ? .click : .impression, time: touch.time,
           campaign: directory.campaigns.name(touch.campaign), ad: directory.ads.name(touch.ad))
         : nil,
-      creditMillionths: creditMillionths, value: value, person: person,
-      method: method == .none ? nil : method.name,
-      confidenceMillionths: method.confidenceMillionths
-    ).write(to: &json)
-    return keyLength
+      creditMillionths: creditMillionths, value: value)
   }
 }

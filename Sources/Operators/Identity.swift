@@ -1,5 +1,5 @@
 import Bidding
-import Events
+public import Events
 public import Streaming
 
 /// Gives every interaction (impression, click, conversion, deal stage) the person that it belongs
@@ -60,6 +60,7 @@ public struct Identity: Operator {
   private let ttl: Int64
   private let limits: SupernodeLimits
   private let graph: PersonGraph
+  private let window = IdentityWindow()
   private let merges: Counter
   private let refusedMerges: Counter
   private let strangers: Counter
@@ -89,24 +90,7 @@ public struct Identity: Operator {
   public func deallocate() {
     events.deallocate()
     graph.deallocate()
-  }
-
-  /// An event's identifiers as keyed hashes, 0 where there is none, in the order in which they
-  /// decide.
-  private struct Keys {
-    var clickID: UInt64
-    var user: UInt64
-    var device: UInt64
-
-    @inline(__always)
-    subscript(kind: IdentityMethod) -> UInt64 {
-      switch kind {
-      case .none: 0
-      case .clickID: clickID
-      case .user: user
-      case .device: device
-      }
-    }
+    window.deallocate()
   }
 
   @inline(__always)
@@ -117,12 +101,43 @@ public struct Identity: Operator {
   }
 
   @inline(__always)
-  private func keys(of event: UnsafePointer<Event>) -> Keys {
+  private func keys(of event: UnsafePointer<Event>) -> IdentityKeys {
     let account = event.pointee.account.hash
-    return Keys(
+    return IdentityKeys(
       clickID: hash(event.pointee.clickID, .clickID, account: account),
       user: hash(event.pointee.user, .user, account: account),
       device: hash(event.pointee.device, .device, account: account))
+  }
+
+  /// Finds what each event will need in steps, over all events of the window: hashes, then places
+  /// in the index, then identifiers, then persons. Each is a miss in the caches, and those of one
+  /// step are fetched side by side.
+  public func prefetch(_ batch: EventBatch) {
+    let sightings = window.begin(batch)
+    var seen: UInt64 = 0
+    for i in sightings.indices {
+      let event = UnsafePointer(batch[i])
+      sightings[i] = IdentityWindow.Sighting(
+        event, isSomebodys(event) ? keys(of: event) : IdentityKeys())
+    }
+    for sighting in sightings {
+      sighting.keys.forEach { seen ^= UInt64(graph.touch($0)) }
+    }
+    for i in sightings.indices {
+      let keys = sightings[i].keys
+      if keys.clickID != 0 { sightings[i].clickID = graph.find(keys.clickID) }
+      if keys.user != 0 { sightings[i].user = graph.find(keys.user) }
+      if keys.device != 0 { sightings[i].device = graph.find(keys.device) }
+    }
+    for i in sightings.indices {
+      let row = sightings[i].first
+      let person = row >= 0 ? graph.link(row).person : -1
+      if person >= 0 { seen ^= graph.person(person).pseudonym }
+      window.expect(person, at: i)
+    }
+    // Stored, so that the loads are not optimised away.
+    window.keep(seen)
+    output.expect(window.expected)
   }
 
   public mutating func process(_ entry: borrowing Entry) {
@@ -134,13 +149,22 @@ public struct Identity: Operator {
     }
   }
 
+  @inline(__always)
+  private func isSomebodys(_ event: UnsafePointer<Event>) -> Bool {
+    switch event.pointee.type {
+    case .impression, .click, .conversion, .dealStage: event.pointee.flags.contains(.consent)
+    default: false
+    }
+  }
+
   private func identify(_ event: UnsafePointer<Event>) {
-    let keys = keys(of: event)
-    guard event.pointee.flags.contains(.consent), keys.clickID | keys.user | keys.device != 0
-    else { return passStranger(event) }
-    let clickID = keys.clickID != 0 ? graph.find(keys.clickID) : -1
-    let user = keys.user != 0 ? graph.find(keys.user) : -1
-    let device = keys.device != 0 ? findDevice(keys.device, event) : -1
+    guard isSomebodys(event) else { return passStranger(event) }
+    let sighting = window.sighting(of: event) ?? IdentityWindow.Sighting(event, keys(of: event))
+    let keys = sighting.keys
+    guard keys.clickID | keys.user | keys.device != 0 else { return passStranger(event) }
+    let clickID = keys.clickID != 0 ? graph.find(keys.clickID, at: sighting.clickID) : -1
+    let user = keys.user != 0 ? graph.find(keys.user, at: sighting.user) : -1
+    let device = keys.device != 0 ? findDevice(keys.device, at: sighting.device, event) : -1
     let anchor: Int32
     let method: IdentityMethod
     if clickID >= 0 {
@@ -175,8 +199,9 @@ public struct Identity: Operator {
   }
 
   /// The row of a device that says whose it is. One that was not seen for too long is forgotten.
-  private func findDevice(_ hash: UInt64, _ event: UnsafePointer<Event>) -> Int32 {
-    let row = graph.find(hash)
+  @inline(__always)
+  private func findDevice(_ hash: UInt64, at hint: Int32, _ event: UnsafePointer<Event>) -> Int32 {
+    let row = graph.find(hash, at: hint)
     guard row >= 0, event.pointee.time.milliseconds &- graph.link(row).seen > deviceTTL else {
       return row
     }
@@ -185,7 +210,7 @@ public struct Identity: Operator {
   }
 
   private func addPerson(
-    _ keys: Keys, _ method: IdentityMethod, _ event: UnsafePointer<Event>
+    _ keys: IdentityKeys, _ method: IdentityMethod, _ event: UnsafePointer<Event>
   ) -> Int32 {
     // With the time, because an identifier may come back when its person is long forgotten.
     let time = event.pointee.time.milliseconds

@@ -1,5 +1,5 @@
 import Bidding
-import Events
+public import Events
 public import Streaming
 
 /// Follows each person across days and sessions: what they were shown, what they clicked, and how
@@ -66,6 +66,7 @@ public struct Journeys: Operator {
   /// By the person's row.
   private let journeys: Table<Journey>
   private let store: TouchStore
+  private let touched: UnsafeMutablePointer<Int64>
 
   public init(_ setup: OperatorSetup) throws(SettingProblem) {
     let settings = setup.settings
@@ -81,7 +82,10 @@ public struct Journeys: Operator {
     timeout = settings.duration("timeout").milliseconds
     journeys = setup.store.table("journeys", of: Journey.self)
     store = TouchStore(in: setup.store)
+    touched = .allocate(capacity: 1)
   }
+
+  public func deallocate() { touched.deallocate() }
 
   public mutating func process(_ entry: borrowing Entry) {
     for i in 0..<input.count {
@@ -93,6 +97,20 @@ public struct Journeys: Operator {
       }
       output.append(interaction)
     }
+  }
+
+  public func prefetch(_ batch: EventBatch) {
+    let persons = input.expected
+    var seen: Int64 = 0
+    for person in persons where person >= 0 && Int(person) < journeys.count {
+      seen ^= journeys[person].last
+    }
+    for person in persons where person >= 0 && Int(person) < journeys.count {
+      seen ^= store.touch(journeys[person].touches)
+    }
+    // Stored, so that the loads are not optimised away.
+    touched.pointee = seen
+    output.expect(persons)
   }
 
   @inline(__always)

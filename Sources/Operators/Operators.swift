@@ -13,6 +13,7 @@ public enum OperatorRegistry {
     OperatorType(Identity.self),
     OperatorType(Journeys.self),
     OperatorType(Pacing.self),
+    OperatorType(Posteriors.self),
     OperatorType(Safety.self),
     OperatorType(Tally.self),
   ]

@@ -31,7 +31,8 @@ struct PacedCampaign: BitwiseCopyable {
   var end = Int64.max
   var lastTick: Int64 = 0
   var lastTickMicros: Int64 = 0
-  /// The most that was spent between two corrections when the budget ran out.
+  /// What may have been on its way when the budget ran out: the last purchase, or as much as was
+  /// spent between two corrections.
   var inFlightMicros: Int64 = 0
   /// Since when the present plan holds, and what was spent before it.
   var planStart: Int64 = 0

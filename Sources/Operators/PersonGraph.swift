@@ -74,6 +74,17 @@ struct PersonGraph {
   @inline(__always)
   func find(_ hash: UInt64) -> Int32 { index.find(hash) { links[$0].hash == hash } ?? -1 }
 
+  /// The same, for an identifier that was in this row a while ago or, where that is -1, unknown.
+  @inline(__always)
+  func find(_ hash: UInt64, at row: Int32) -> Int32 {
+    if row >= 0, links[row].hash == hash, links[row].person >= 0 { return row }
+    return find(hash)
+  }
+
+  /// Loads what `find` begins with; returns something of it.
+  @inline(__always)
+  func touch(_ hash: UInt64) -> UInt32 { index.touch(hash) }
+
   @inline(__always)
   func link(_ row: Int32) -> Link { links[row] }
 

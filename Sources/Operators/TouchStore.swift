@@ -61,6 +61,13 @@ struct TouchStore {
       start: rows.address(list.block + Int32(list.start)), count: Int(list.count))
   }
 
+  /// Loads what a list's next touch is compared with and comes behind; returns something of it.
+  @inline(__always)
+  func touch(_ list: TouchList) -> Int64 {
+    let touches = touches(list)
+    return touches.isEmpty ? 0 : touches[0].time ^ touches[touches.count - 1].time
+  }
+
   // MARK: Blocks
 
   private static func size(_ sizeClass: Int32) -> Int32 { 2 << sizeClass }

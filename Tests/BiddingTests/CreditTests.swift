@@ -76,6 +76,20 @@ import Testing
     }
   }
 
+  /// What the weights say without being asked for them.
+  @Test func whereOneTouchGetsEverything() {
+    for model in AttributionModel.allCases {
+      for count in 1...4 {
+        let parts = credits(model, ages: (0..<Int64(count)).map { 4 - $0 })
+        guard let only = model.onlyTouch(of: count) else {
+          #expect(parts.count { $0 > 0 } > 1, "\(model) shares among \(count)")
+          continue
+        }
+        #expect(parts == (0..<count).map { $0 == only ? 1_000_000 : 0 }, "\(model) of \(count)")
+      }
+    }
+  }
+
   @Test func position() {
     #expect(credits(.position, ages: [2, 1]) == [500_000, 500_000])
     #expect(credits(.position, ages: [3, 2, 1]) == [400_000, 200_000, 400_000])

@@ -139,6 +139,55 @@ import Testing
         + #""spend":1.25,"auctions":7,"wins":3}"#)
   }
 
+  private func attribution(_ credit: Attribution.Credit, method: StaticString?) -> Attribution {
+    Attribution(
+      account: identifier("acme"), conversion: identifier("c\"1"),
+      time: EventTime(milliseconds: 60_000),
+      source: source(RecordSource.topicPrefix("events", partition: 3), 99), revision: 1,
+      credit: credit, person: 0x12, method: method, confidenceMillionths: 900_000)
+  }
+
+  /// What records of one conversion have in common is copied, and the bytes are those of records
+  /// written alone.
+  @Test(arguments: ["device", nil] as [StaticString?])
+  func attributions(method: StaticString?) {
+    func touch(_ id: StaticString, _ time: Int64) -> Attribution.Touch {
+      Attribution.Touch(
+        id: identifier(id), type: .click, time: EventTime(milliseconds: time),
+        campaign: identifier("a name of more than eight bytes"), ad: identifier("a\"1"))
+    }
+    let credits = [
+      Attribution.Credit(
+        model: "linear", touch: touch("t\\1", 59_000), creditMillionths: 250_000,
+        value: Money(micros: 1)),
+      Attribution.Credit(
+        model: "time_decay", touch: touch("0123456789", 1), creditMillionths: 750_000,
+        value: Money(micros: -2_500_000)),
+      Attribution.Credit(model: "linear", touch: nil, creditMillionths: 0, value: .zero),
+    ]
+    let alone = credits.map { credit in
+      written { attribution(credit, method: method).write(to: &$0) }
+    }
+    #expect(
+      alone[0] == #"{"account":"acme","conversion":"c\"1","time":60000,"#
+        + #""source":{"topic":"events","partition":3,"offset":99},"revision":1,"kind":"assert","#
+        + #""model":"linear","touch":{"id":"t\\1","type":"click","time":59000},"#
+        + #""campaign":"a name of more than eight bytes","ad":"a\"1","credit":0.25,"#
+        + #""value":0.000001,"person":"0000000000000012","#
+        + (method == nil ? "" : #""method":"device","#) + #""confidence":0.9}"#)
+    for (i, first) in credits.enumerated() {
+      let together = written { json in
+        json.unframed("key" as String)
+        let shared = attribution(first, method: method).write(to: &json)
+        for credit in credits {
+          json.newline()
+          credit.write(to: &json, sharing: shared)
+        }
+      }
+      #expect(together == "key" + ([alone[i]] + alone).joined(separator: "\n"))
+    }
+  }
+
   private func deadLetter(_ payload: [UInt8], account: Identifier = .absent, max: Int = .max)
     -> String
   {

@@ -40,6 +40,35 @@ import Testing
     try expect(attribution().describe(form), golden: "attribution.\(form)")
   }
 
+  private func pacing() throws -> CheckedTopology {
+    try CheckedTopology.load(
+      path: LoadTests.root + "/Topologies/pacing.yaml",
+      registry: OperatorRegistry.all.map(\.description))
+  }
+
+  @Test(arguments: CheckedTopology.DescriptionForm.allCases)
+  func pacingIsDescribed(_ form: CheckedTopology.DescriptionForm) throws {
+    try expect(pacing().describe(form), golden: "pacing.\(form)")
+  }
+
+  /// Another release of the time zones moves days and begins another epoch.
+  @Test func compiledInDataChangesTheHash() throws {
+    #expect(try pacing().canonicalText.contains(#"  data "tz 20"#))
+    func hash(_ data: [String]) throws -> UInt64 {
+      let descriptions = OperatorRegistry.all.map {
+        var description = $0.description
+        if description.name == "pacing" { description.data = data }
+        return description
+      }
+      return try CheckedTopology.load(
+        path: LoadTests.root + "/Topologies/pacing.yaml", registry: descriptions
+      ).hash
+    }
+    let hashes = try [hash([]), hash(["tz 2026a"]), hash(["tz 2026b"])]
+    #expect(Set(hashes).count == 3)
+    #expect(try !tally().canonicalText.contains("  data "))
+  }
+
   @Test func secretSettingsChangeTheHashAndAreNotShown() throws {
     let (open, keyed) = (try attribution(), try attribution(key: "hunter2"))
     #expect(open.hash != keyed.hash)
@@ -60,6 +89,7 @@ import Testing
   @Test func settingsAreDescribed() throws {
     try expect(tally().settingsReference, golden: "tally.settings")
     try expect(attribution().settingsReference, golden: "attribution.settings")
+    try expect(pacing().settingsReference, golden: "pacing.settings")
     try expect(SettingsReference.text(for: registry), golden: "all.settings")
   }
 

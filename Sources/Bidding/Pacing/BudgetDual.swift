@@ -1,4 +1,4 @@
-import Events
+import Learning
 
 // Pacing: how fast a campaign may spend so that its budget lasts as long as it should. Plans say
 // what should be spent by when, controllers turn the difference into a multiplier of bids or of
@@ -41,12 +41,12 @@ public struct BudgetDual: Sendable, BitwiseCopyable {
     guard scale > 0 || spent > 0 else { return }
     let error = scale > 0 ? (spent - target) / scale : Double.greatestFiniteMagnitude
     let change = max(-BudgetDual.stepMax, min(BudgetDual.stepMax, rate * error))
-    let moved = (mu + BudgetDual.shift) * Exponential.exp(change) - BudgetDual.shift
+    let moved = (mu + BudgetDual.shift) * Elementary.exp(change) - BudgetDual.shift
     mu = max(0, min(BudgetDual.muMax, moved))
   }
 
-  /// The step of adaptive pacing by auction (Balseiro & Gur 2019): mu ← mu − step · (target − spent),
-  /// at least 0.
+  /// The step of adaptive pacing by auction (Balseiro & Gur 2019):
+  /// mu ← mu − step · (target − spent), at least 0.
   public mutating func additiveStep(spent: Double, target: Double, step: Double) {
     mu = max(0, min(BudgetDual.muMax, mu - step * (target - spent)))
   }
@@ -74,21 +74,5 @@ public struct Throttle: Sendable, BitwiseCopyable {
   public mutating func step(spent: Double, planned: Double, rate: Double = Throttle.rate) {
     let changed = spent > planned ? probability * (1 - rate) : probability * (1 + rate)
     probability = min(1, max(Throttle.probabilityMin, changed))
-  }
-}
-
-/// The exponential function from additions and multiplications alone, so that every machine finds
-/// the same bits. Relative error below 1e-15 for |x| ≤ 0.5, the range that pacing needs.
-enum Exponential {
-  static func exp(_ x: Double) -> Double {
-    precondition(abs(x) <= 0.5, "pacing changes mu by at most e^0.5 at a time")
-    // Taylor's series by Horner's rule; the first term left out is 0.5^17 / 17! < 1e-19.
-    var sum = 1.0
-    var n = 16.0
-    while n > 0 {
-      sum = 1 + x / n * sum
-      n -= 1
-    }
-    return sum
   }
 }

@@ -20,6 +20,26 @@ public struct Attribution {
     }
   }
 
+  /// What differs between the records of one conversion.
+  public struct Credit {
+    /// As in topology files.
+    public var model: StaticString
+    /// nil when no touch gets credit for the conversion; then credit and value are 0.
+    public var touch: Touch?
+    public var creditMillionths: Int64
+    /// The credited part of the conversion's value.
+    public var value: Money
+
+    public init(
+      model: StaticString, touch: Touch?, creditMillionths: Int64, value: Money
+    ) {
+      self.model = model
+      self.touch = touch
+      self.creditMillionths = creditMillionths
+      self.value = value
+    }
+  }
+
   public var account: Identifier
   /// The conversion's event id.
   public var conversion: Identifier
@@ -27,13 +47,7 @@ public struct Attribution {
   public var source: RecordSource
   /// From 1; per conversion and model.
   public var revision: Int64
-  /// As in topology files.
-  public var model: StaticString
-  /// nil when no touch gets credit for the conversion; then credit and value are 0.
-  public var touch: Touch?
-  public var creditMillionths: Int64
-  /// The credited part of the conversion's value.
-  public var value: Money
+  public var credit: Credit
   /// The person's pseudonym.
   public var person: UInt64
   /// How the conversion's person was found; nil where nothing names one.
@@ -42,26 +56,33 @@ public struct Attribution {
 
   public init(
     account: Identifier, conversion: Identifier, time: EventTime, source: RecordSource,
-    revision: Int64, model: StaticString, touch: Touch?, creditMillionths: Int64, value: Money,
-    person: UInt64, method: StaticString?, confidenceMillionths: Int64
+    revision: Int64, credit: Credit, person: UInt64, method: StaticString?,
+    confidenceMillionths: Int64
   ) {
     self.account = account
     self.conversion = conversion
     self.time = time
     self.source = source
     self.revision = revision
-    self.model = model
-    self.touch = touch
-    self.creditMillionths = creditMillionths
-    self.value = value
+    self.credit = credit
     self.person = person
     self.method = method
     self.confidenceMillionths = confidenceMillionths
   }
 
-  /// Writes the record as one JSON object.
-  public func write(to json: inout JSONWriter) {
+  /// Where the parts of a written record stand that are the same in every record of its conversion.
+  public struct Shared {
+    /// All before the model.
+    var head: Range<Int>
+    /// All behind the credited value.
+    var tail: Range<Int>
+  }
+
+  /// Writes the record as one JSON object; returns what `write(to:sharing:)` need not write anew.
+  @discardableResult
+  public func write(to json: inout JSONWriter) -> Shared {
     json.beginObject()
+    let start = json.count
     json.member("account", account)
     json.member("conversion", conversion)
     json.member("time", time)
@@ -69,6 +90,31 @@ public struct Attribution {
     json.source(source)
     json.member("revision", revision)
     json.member("kind", text: "assert" as StaticString)
+    let end = json.count
+    credit.write(to: &json)
+    // Behind the comma.
+    let tail = json.count + 1
+    json.member("person", hexadecimal: person)
+    if let method { json.member("method", text: method) }
+    json.member("confidence", Money(micros: confidenceMillionths))
+    let shared = Shared(head: start..<end, tail: tail..<json.count)
+    json.endObject()
+    return shared
+  }
+}
+
+extension Attribution.Credit {
+  /// Writes a record of the same conversion, revision and source as one that stands in the writer's
+  /// bytes.
+  public func write(to json: inout JSONWriter, sharing shared: Attribution.Shared) {
+    json.beginObject()
+    json.again(shared.head)
+    write(to: &json)
+    json.again(shared.tail)
+    json.endObject()
+  }
+
+  fileprivate func write(to json: inout JSONWriter) {
     json.member("model", text: model)
     json.key("touch")
     if let touch {
@@ -84,9 +130,5 @@ public struct Attribution {
     }
     json.member("credit", Money(micros: creditMillionths))
     json.member("value", value)
-    json.member("person", hexadecimal: person)
-    if let method { json.member("method", text: method) }
-    json.member("confidence", Money(micros: confidenceMillionths))
-    json.endObject()
   }
 }

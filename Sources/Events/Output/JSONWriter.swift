@@ -48,8 +48,7 @@ public struct JSONWriter: ~Copyable {
     reserve(length &+ 4)
     if needsComma { push(UInt8(ascii: ",")) }
     push(UInt8(ascii: "\""))
-    (buffer + used).update(from: name.utf8Start, count: length)
-    used &+= length
+    copy(name.utf8Start, count: length)
     push(UInt8(ascii: "\""))
     push(UInt8(ascii: ":"))
     needsComma = false
@@ -170,6 +169,15 @@ public struct JSONWriter: ~Copyable {
     guard let start = json.baseAddress else { return }
     UnsafeMutableRawPointer(buffer + used).copyMemory(from: start, byteCount: json.count)
     used &+= json.count
+  }
+
+  /// Bytes that were written before, once more: whole members of an object, from the first one's
+  /// key on, after a comma where one is due.
+  public mutating func again(_ range: Range<Int>) {
+    precondition(range.upperBound <= used, "only what was written can be written again")
+    beginValue(range.count)
+    (buffer + used).update(from: buffer + range.lowerBound, count: range.count)
+    used &+= range.count
   }
 
   /// A value that is JSON already.
@@ -316,20 +324,63 @@ extension JSONWriter {
 
   private mutating func escape(_ start: UnsafePointer<UInt8>, count: Int) {
     var index = 0
-    while index < count {
-      if index &+ 8 <= count {
-        let word = Words.load(start + index)
-        if Words.interruptions(word & ~Words.highs) == 0 {
-          UnsafeMutableRawPointer(buffer + used)
-            .storeBytes(of: word.littleEndian, as: UInt64.self)
-          used &+= 8
-          index &+= 8
-          continue
-        }
+    while index &+ 8 <= count {
+      let word = Words.load(start + index)
+      if isPlain(word) {
+        store(word, at: used)
+        used &+= 8
+        index &+= 8
+      } else {
+        escape(start[index])
+        index &+= 1
       }
+    }
+    let rest = count &- index
+    if rest == 0 { return }
+    if count >= 8 {
+      // The last eight bytes; where they are plain, the first of them stand there already.
+      let word = Words.load(start + (count &- 8))
+      if isPlain(word) {
+        store(word, at: used &+ rest &- 8)
+        used &+= rest
+        return
+      }
+    }
+    while index < count {
       escape(start[index])
       index &+= 1
     }
+  }
+
+  /// Nothing in eight bytes has to be escaped.
+  @inline(__always)
+  private func isPlain(_ word: UInt64) -> Bool { Words.interruptions(word & ~Words.highs) == 0 }
+
+  @inline(__always)
+  private func store(_ word: UInt64, at place: Int) {
+    UnsafeMutableRawPointer(buffer + place).storeBytes(of: word.littleEndian, as: UInt64.self)
+  }
+
+  /// Short bytes, for which a call of the library's copy takes longer than copying. Room must be
+  /// there.
+  @inline(__always)
+  private mutating func copy(_ start: UnsafePointer<UInt8>, count: Int) {
+    if count >= 8 {
+      var index = 0
+      while index &+ 8 < count {
+        store(Words.load(start + index), at: used &+ index)
+        index &+= 8
+      }
+      store(Words.load(start + (count &- 8)), at: used &+ count &- 8)
+    } else if count >= 4 {
+      let (first, last) = (Words.loadHalf(start), Words.loadHalf(start + (count &- 4)))
+      let target = UnsafeMutableRawPointer(buffer + used)
+      target.storeBytes(of: first.littleEndian, as: UInt32.self)
+      target.storeBytes(of: last.littleEndian, toByteOffset: count &- 4, as: UInt32.self)
+    } else {
+      for index in 0..<count { buffer[used &+ index] = start[index] }
+    }
+    used &+= count
   }
 
   @inline(__always)
@@ -378,16 +429,15 @@ extension JSONWriter {
     }
   }
 
+  @inline(__always)
   private static func digitsCount(_ value: UInt64) -> Int {
     var count = 1
-    var bound: UInt64 = 10
-    while value >= bound {
-      count &+= 1
-      // 10^20 is beyond 64 bits: 20 digits are the most.
-      if count == 20 { return 20 }
-      bound &*= 10
+    var rest = value
+    while rest >= 10_000 {
+      count &+= 4
+      rest /= 10_000
     }
-    return count
+    return count &+ (rest >= 10 ? 1 : 0) &+ (rest >= 100 ? 1 : 0) &+ (rest >= 1_000 ? 1 : 0)
   }
 
   private mutating func base64Group(_ a: UInt8, _ b: UInt8, _ c: UInt8) {

@@ -100,12 +100,9 @@ package final class RecordSink<Record: StreamRecord>: GraphNode {
     guard state.pointee.enabled else { return }
     let context = EncodingContext(
       directory: target.directory, source: state.pointee.source, time: state.pointee.time)
-    for i in 0..<stream.count {
-      let record = stream[i]
-      state.pointee.outputs.append(sink: sink, time: state.pointee.time) {
-        record.encode(to: &$0, context)
-      }
-    }
+    Record.encode(
+      stream,
+      to: SinkOutput(outputs: state.pointee.outputs, sink: sink, time: state.pointee.time), context)
   }
 }
 

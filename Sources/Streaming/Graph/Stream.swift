@@ -6,6 +6,35 @@ public protocol StreamRecord: BitwiseCopyable {
 
   /// Writes the sink record's key (unframed), then its value; returns the key's length in bytes.
   func encode(to json: inout JSONWriter, _ context: borrowing EncodingContext) -> Int
+
+  /// Appends all records of an entry to a sink's output. By default each is encoded alone; a type
+  /// whose records have much in common may write that once.
+  static func encode(
+    _ records: Stream<Self>, to output: borrowing SinkOutput, _ context: borrowing EncodingContext)
+}
+
+extension StreamRecord {
+  public static func encode(
+    _ records: Stream<Self>, to output: borrowing SinkOutput, _ context: borrowing EncodingContext
+  ) {
+    for i in 0..<records.count {
+      let record = records[i]
+      output.append { record.encode(to: &$0, context) }
+    }
+  }
+}
+
+/// Where a sink's records go.
+public struct SinkOutput: ~Copyable {
+  let outputs: OutputBuffer
+  let sink: Int32
+  let time: EventTime
+
+  /// Appends a record whose key and value `write` writes; it returns the key's length in bytes.
+  @inline(__always)
+  public func append(_ write: (inout JSONWriter) -> Int) {
+    outputs.append(sink: sink, time: time, write)
+  }
 }
 
 /// What an encoder may look at beside its record.
@@ -30,6 +59,16 @@ public struct Stream<Record: BitwiseCopyable> {
     @usableFromInline var capacity: Int
     /// Records since the beginning; for summaries and metrics.
     @usableFromInline var total: Int
+    /// Rows that records of the window in sight will probably be about.
+    @usableFromInline var expected = UnsafeBufferPointer<Int32>(start: nil, count: 0)
+
+    @usableFromInline
+    init(records: UnsafeMutablePointer<Record>, count: Int, capacity: Int, total: Int) {
+      self.records = records
+      self.count = count
+      self.capacity = capacity
+      self.total = total
+    }
   }
 
   @usableFromInline let header: UnsafeMutablePointer<Header>
@@ -67,6 +106,16 @@ public struct Stream<Record: BitwiseCopyable> {
     (header.pointee.records + header.pointee.count).initialize(to: record)
     header.pointee.count &+= 1
   }
+
+  /// Rows (of whatever the records are about) that the events of a window will probably need: a hint
+  /// from one operator's `prefetch` to those behind it, which results must not depend on. -1 where
+  /// nothing is expected of an event; empty where nobody gives hints.
+  @inlinable
+  public var expected: UnsafeBufferPointer<Int32> { header.pointee.expected }
+
+  /// Says what to expect; the rows must stay where they are until the next window.
+  @inlinable
+  public func expect(_ rows: UnsafeBufferPointer<Int32>) { header.pointee.expected = rows }
 
   @usableFromInline @inline(never)
   func grow() {

@@ -170,31 +170,46 @@ public final class OutputBuffer {
     public var time: EventTime
   }
 
-  public private(set) var records: ContiguousArray<Record> = []
-  private var writer = JSONWriter(capacity: 1 << 16)
+  /// Behind a pointer: mutable properties of a class cost an exclusivity check at each use.
+  private struct State: ~Copyable {
+    var records: ContiguousArray<Record> = []
+    var writer = JSONWriter(capacity: 1 << 16)
+  }
 
-  public init() {}
+  private let state: UnsafeMutablePointer<State>
 
-  public var isEmpty: Bool { records.isEmpty }
+  public init() {
+    state = .allocate(capacity: 1)
+    state.initialize(to: State())
+  }
+
+  deinit {
+    state.deinitialize(count: 1)
+    state.deallocate()
+  }
+
+  public var records: ContiguousArray<Record> { state.pointee.records }
+
+  public var isEmpty: Bool { state.pointee.records.isEmpty }
 
   /// Keys and values, back to back; valid until the next `append` or `removeAll`.
-  public var bytes: UnsafeRawBufferPointer { writer.bytes }
+  public var bytes: UnsafeRawBufferPointer { state.pointee.writer.bytes }
 
   /// The record's value; valid as long as `bytes`.
   public func value(of record: Record) -> UnsafeRawBufferPointer {
     let start = record.start + Int(record.keyLength)
-    return UnsafeRawBufferPointer(rebasing: writer.bytes[start..<(start + Int(record.valueLength))])
+    return UnsafeRawBufferPointer(rebasing: bytes[start..<(start + Int(record.valueLength))])
   }
 
   /// The record's key; valid as long as `bytes`.
   public func key(of record: Record) -> UnsafeRawBufferPointer {
     UnsafeRawBufferPointer(
-      rebasing: writer.bytes[record.start..<(record.start + Int(record.keyLength))])
+      rebasing: bytes[record.start..<(record.start + Int(record.keyLength))])
   }
 
   public func removeAll() {
-    records.removeAll(keepingCapacity: true)
-    writer.removeAll()
+    state.pointee.records.removeAll(keepingCapacity: true)
+    state.pointee.writer.removeAll()
   }
 
   /// Appends a record whose key and value `write` appends to the buffer; it returns the key's
@@ -203,12 +218,13 @@ public final class OutputBuffer {
   public func append(
     sink: Int32, time: EventTime, _ write: (inout JSONWriter) -> Int
   ) {
-    let start = writer.count
-    let keyLength = write(&writer)
-    records.append(
+    let start = state.pointee.writer.count
+    let keyLength = write(&state.pointee.writer)
+    state.pointee.records.append(
       Record(
         sink: sink, keyLength: Int32(keyLength),
-        valueLength: Int32(writer.count - start - keyLength), start: start, time: time))
+        valueLength: Int32(state.pointee.writer.count - start - keyLength), start: start,
+        time: time))
   }
 }
 

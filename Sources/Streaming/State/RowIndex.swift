@@ -70,6 +70,13 @@ package struct RowIndex {
     }
   }
 
+  /// Loads what a search for the hash begins with; returns something of it.
+  @inlinable @inline(__always)
+  package func touch(_ hash: UInt64) -> UInt32 {
+    let shard = shard(hash)
+    return shard.pointee.slots[Int(RowIndex.tag(hash)) & shard.pointee.mask].tag
+  }
+
   /// Adds a row that `find` did not find.
   @usableFromInline
   package func insert(_ hash: UInt64, row: Int32) {

@@ -1,0 +1,564 @@
+import Events
+import Learning
+public import Streaming
+
+/// What is known and believed of each ad: click rate, conversion rate, value, return on spend, and
+/// the share of its campaign's budget that it deserves.
+///
+/// `evidence` is exact and at once: one record for every impression, click and credit of the
+/// primary model. Beliefs rest on matured evidence alone: an impression is a trial of the click
+/// rate when `maturity.click` has passed, a click one of the conversion rate when
+/// `maturity.conversion` has, both counted from the end of its minute or hour. Evidence is
+/// discounted by its own age. An ad is shrunk to its campaign, that to its account, that to
+/// `prior`. An ad's first record is refreshed at once; later its campaign's ads are, whenever
+/// evidence of one of them has matured, once a minute.
+///
+/// `share` is the probability of being the campaign's best ad by value per impression, each ad's
+/// value taken as log-normal and as independent of the others', raised to a floor. In a campaign
+/// of more than 64 ads the 64 of the highest mean are compared; the others get the floor, and are
+/// refreshed only when their own evidence or their share has changed.
+///
+/// Takes about 350 bytes an ad, 72 bytes for each minute in which it had events until `maturity.click`
+/// has passed, and as much for each hour until `maturity.conversion` has.
+public struct Posteriors: Operator {
+  public static let description = OperatorDescription(
+    name: "posteriors", version: 1,
+    summary: "Believed click rate, conversion rate, value and share of each ad.",
+    inputs: [.init(.interactions), .init(.attributions)],
+    outputs: [.estimates],
+    settings: [
+      SettingDescription(
+        "half_life", .duration(.minutes(1)...(.days(400))), default: "7d",
+        meaning: "Evidence of this age counts half."),
+      SettingDescription(
+        "prior_strength", .number(0.01...1e6), default: "50",
+        meaning: """
+          What is known of the level above counts as this many trials of a rate, and as a tenth \
+          as many conversions of a value.
+          """),
+      SettingDescription(
+        "share_floor", .number(0...1), default: "0.05",
+        meaning: "The part of a campaign's budget that is shared evenly among its ads."),
+      SettingDescription(
+        "prior",
+        .structure([
+          SettingDescription(
+            "ctr", .number(1e-9...0.999), default: "0.005", meaning: "Clicks per impression."),
+          SettingDescription(
+            "cvr", .number(1e-9...0.999), default: "0.02", meaning: "Conversions per click."),
+        ]),
+        default: "{}",
+        meaning: "What is believed of an account of which nothing is known."),
+      SettingDescription(
+        "maturity",
+        .structure([
+          SettingDescription(
+            "click", .duration(.seconds(1)...(.days(30))), default: "30m",
+            meaning: "Of an impression: time for a click to come."),
+          SettingDescription(
+            "conversion", .duration(.seconds(1)...(.days(60))), default: "1d",
+            meaning: "Of a click: time for a conversion to come. At least `click`."),
+        ]),
+        default: "{}",
+        meaning: "How old evidence is when it is believed."),
+    ])
+
+  /// The most ads of a campaign that are compared.
+  static let armsMax = 64
+
+  /// One ad.
+  struct Ad: BitwiseCopyable {
+    /// Row of its campaign; -1 before its first event.
+    var campaign: Int32 = -1
+    /// The campaign's next ad, in the order of first appearance; -1 at the end.
+    var next: Int32 = -1
+    /// Evidence of it has matured since its last refreshed record.
+    var isChanged = false
+    /// How often was drawn.
+    var draws: Int64 = 0
+    var sums = MaturedSums()
+  }
+
+  /// One campaign.
+  struct Campaign: BitwiseCopyable {
+    var account: Int32 = -1
+    /// Its ads' list.
+    var first: Int32 = -1
+    var last: Int32 = -1
+    var count: Int32 = 0
+    /// A timer for it is set.
+    var isScheduled = false
+    /// It stands in `touched`.
+    var isTouched = false
+    var sums = MaturedSums()
+  }
+
+  /// What a timer is about, in the low bits of its key; above them a row.
+  private enum TimerKind: Int64 {
+    case minute
+    case hour
+    /// Of a campaign.
+    case refresh
+  }
+
+  /// What draws are for.
+  private enum Purpose: UInt64 {
+    case ctr = 1
+    case cvr = 2
+  }
+
+  private let interactions: Stream<Interaction>
+  private let attributions: Stream<AttributionRecord>
+  private let output: Stream<EstimateRecord>
+  private let timers: Timers
+  private let directory: Directory
+  private let seed: UInt64
+  private let decay: ForwardDecay
+  private let shrinkage: Shrinkage
+  private let prior: RatePrior
+  private let shareFloor: Double
+  private let clickMaturity: Int64
+  private let conversionMaturity: Int64
+  /// By the directory's rows.
+  private let ads: Table<Ad>
+  private let campaigns: Table<Campaign>
+  private let accounts: Table<MaturedSums>
+  /// Each ad's last record, its evidence up to date.
+  private let estimates: Table<EstimateRecord>
+  private let maturing: MaturingEvidence
+  /// Campaigns to refresh behind the timers that came due together; empty between entries.
+  private let touched: Table<Int32>
+  private let scratch: Scratch
+
+  /// Memory for comparing ads; holds nothing between calls.
+  private struct Scratch {
+    let ads = UnsafeMutableBufferPointer<Int32>.allocate(capacity: armsMax)
+    let means = UnsafeMutableBufferPointer<Double>.allocate(capacity: armsMax)
+    let deviations = UnsafeMutableBufferPointer<Double>.allocate(capacity: armsMax)
+    let shares = UnsafeMutableBufferPointer<Double>.allocate(capacity: armsMax)
+    let work = UnsafeMutableBufferPointer<Double>.allocate(
+      capacity: armsMax * BestArm.scratchPerArm)
+
+    func deallocate() {
+      ads.deallocate()
+      means.deallocate()
+      deviations.deallocate()
+      shares.deallocate()
+      work.deallocate()
+    }
+  }
+
+  public init(_ setup: OperatorSetup) throws(SettingProblem) {
+    let settings = setup.settings
+    let rates = settings.structure("prior")
+    let maturity = settings.structure("maturity")
+    clickMaturity = maturity.duration("click").milliseconds
+    conversionMaturity = maturity.duration("conversion").milliseconds
+    guard conversionMaturity >= clickMaturity else {
+      throw SettingProblem(
+        setting: "maturity",
+        message: "`maturity.conversion` is shorter than `maturity.click`; a click is believed "
+          + "before it can have converted")
+    }
+    decay = ForwardDecay(halfLife: settings.duration("half_life").milliseconds)
+    shrinkage = Shrinkage(strength: settings.number("prior_strength"))
+    prior = RatePrior(ctr: rates.number("ctr"), cvr: rates.number("cvr"))
+    shareFloor = settings.number("share_floor")
+    seed = setup.seed
+    interactions = try setup.onlyInput(Interaction.self)
+    attributions = try setup.onlyInput(AttributionRecord.self)
+    output = setup.output(EstimateRecord.self)
+    timers = setup.timers
+    directory = setup.directory
+    ads = setup.store.table("ads", of: Ad.self)
+    campaigns = setup.store.table("campaigns", of: Campaign.self)
+    accounts = setup.store.table("accounts", of: MaturedSums.self)
+    estimates = setup.store.table("estimates", of: EstimateRecord.self)
+    maturing = MaturingEvidence(in: setup.store)
+    touched = setup.store.table("touched", of: Int32.self)
+    scratch = Scratch()
+  }
+
+  public func deallocate() { scratch.deallocate() }
+
+  // MARK: Evidence
+
+  public mutating func process(_ entry: borrowing Entry) {
+    for i in 0..<interactions.count {
+      let interaction = interactions[i]
+      guard interaction.kind == .event, let event = interaction.event else { continue }
+      switch event.pointee.type {
+      case .impression: count(event, impressions: 1, clicks: 0, entry)
+      case .click: count(event, impressions: 0, clicks: 1, entry)
+      default: break
+      }
+    }
+    for i in 0..<attributions.count where attributions[i].isPrimary && attributions[i].isAttributed
+    {
+      credit(attributions[i], entry)
+    }
+  }
+
+  @inline(__always)
+  private func count(
+    _ event: UnsafePointer<Event>, impressions: Int64, clicks: Int64, _ entry: borrowing Entry
+  ) {
+    let ad = event.pointee.ad.row
+    guard ad >= 0 else { return }
+    let price = event.pointee.price
+    let isNew = enrol(ad, event.pointee.campaign.row)
+    let evidence = estimates.update(ad)
+    evidence.pointee.evidence.impressions &+= impressions
+    evidence.pointee.evidence.clicks &+= clicks
+    evidence.pointee.evidence.spend = Posteriors.sum(evidence.pointee.evidence.spend, price)
+    let (row, isNewBucket) = maturing.minutes.bucket(of: ad, at: event.pointee.time.milliseconds)
+    let bucket = maturing.minutes.buckets.update(row)
+    bucket.pointee.impressions &+= impressions
+    bucket.pointee.clicks &+= clicks
+    bucket.pointee.spend += Double(price.micros)
+    if isNewBucket {
+      let end = bucket.pointee.start &+ MaturingEvidence.minute
+      set(.minute, row, at: end &+ clickMaturity)
+    }
+    publish(ad, isNew: isNew, entry)
+  }
+
+  private func credit(_ record: AttributionRecord, _ entry: borrowing Entry) {
+    let ad = record.touch.ad
+    guard ad >= 0 else { return }
+    let isNew = enrol(ad, record.touch.campaign)
+    let evidence = estimates.update(ad)
+    evidence.pointee.evidence.conversionsMillionths &+= record.creditMillionths
+    evidence.pointee.evidence.value = Posteriors.sum(evidence.pointee.evidence.value, record.value)
+    let start = maturing.hours.start(record.touch.time.milliseconds)
+    let due = start &+ MaturingEvidence.hour &+ conversionMaturity
+    if due <= entry.clock.milliseconds {
+      // Its click, or impression, has been a trial since.
+      var bucket = MaturingEvidence.Bucket(ad: ad, start: start)
+      Posteriors.add(record, to: &bucket)
+      mature(hour: bucket)
+      schedule(ads[ad].campaign, entry)
+    } else {
+      let row = cohort(of: ad, at: start)
+      Posteriors.add(record, to: &maturing.hours.buckets.update(row).pointee)
+    }
+    publish(ad, isNew: isNew, entry)
+  }
+
+  private static func add(_ record: AttributionRecord, to bucket: inout MaturingEvidence.Bucket) {
+    if record.touch.isClick {
+      bucket.clickCredits &+= record.creditMillionths
+    } else {
+      bucket.viewCredits &+= record.creditMillionths
+    }
+    let value = Double(record.value.micros)
+    bucket.value += value
+    // w·x² of a conversion's value x, of which w·x is credited.
+    if record.creditMillionths > 0 {
+      bucket.squares += value * (value / (Double(record.creditMillionths) * 1e-6))
+    }
+  }
+
+  /// The bucket of an hour, with its timer.
+  private func cohort(of ad: Int32, at time: Int64) -> Int32 {
+    let (row, isNew) = maturing.hours.bucket(of: ad, at: time)
+    if isNew {
+      let end = maturing.hours.buckets[row].start &+ MaturingEvidence.hour
+      set(.hour, row, at: end &+ conversionMaturity)
+    }
+    return row
+  }
+
+  private func set(_ kind: TimerKind, _ row: Int32, at time: Int64) {
+    timers.add(at: EventTime(milliseconds: time), key: Int64(row) << 2 | kind.rawValue)
+  }
+
+  /// A sum of money that stays at its limit.
+  @inline(__always)
+  private static func sum(_ a: Money, _ b: Money) -> Money {
+    let (sum, overflow) = a.micros.addingReportingOverflow(b.micros)
+    return Money(micros: overflow ? (b.micros < 0 ? .min : .max) : sum)
+  }
+
+  /// Puts an ad into its campaign's list with its first event; true then.
+  @inline(__always)
+  private func enrol(_ ad: Int32, _ campaign: Int32) -> Bool {
+    if Int(ad) < ads.count && ads.address(ad).pointee.campaign >= 0 { return false }
+    addAd(ad, campaign)
+    return true
+  }
+
+  @inline(never)
+  private func addAd(_ ad: Int32, _ campaign: Int32) {
+    let account = directory.campaigns.parent(campaign)
+    ads.fill(to: Int(ad) + 1, with: Ad())
+    estimates.fill(to: Int(ad) + 1, with: EstimateRecord(ad: -1, isRefreshed: false))
+    campaigns.fill(to: Int(campaign) + 1, with: Campaign())
+    accounts.fill(to: Int(account) + 1, with: MaturedSums())
+    ads.update(ad).pointee.campaign = campaign
+    estimates.update(ad).pointee.ad = ad
+    let row = campaigns.update(campaign)
+    row.pointee.account = account
+    if row.pointee.last >= 0 {
+      ads.update(row.pointee.last).pointee.next = ad
+    } else {
+      row.pointee.first = ad
+    }
+    row.pointee.last = ad
+    row.pointee.count &+= 1
+  }
+
+  /// Gives an ad's record after an event. The first of an ad is refreshed, together with the ads
+  /// that it now shares its campaign with; where these are too many, they wait for the next minute.
+  @inline(__always)
+  private func publish(_ ad: Int32, isNew: Bool, _ entry: borrowing Entry) {
+    if isNew { return appear(ad, entry) }
+    let record = estimates.update(ad)
+    record.pointee.isRefreshed = false
+    output.append(record.pointee)
+  }
+
+  @inline(never)
+  private func appear(_ ad: Int32, _ entry: borrowing Entry) {
+    let campaign = ads[ad].campaign
+    ads.update(ad).pointee.isChanged = true
+    let count = Int(campaigns[campaign].count)
+    if count <= Posteriors.armsMax { return refresh(campaign, at: entry.clock.milliseconds) }
+    let now = entry.clock.milliseconds
+    let belief = AdBelief(counts(of: ad, at: now), below: prior(of: campaign, at: now), shrinkage)
+    refresh(ad, belief, share: shareFloor / Double(count))
+    // Its share is not settled yet.
+    ads.update(ad).pointee.isChanged = true
+    schedule(campaign, entry)
+  }
+
+  // MARK: Time
+
+  /// Refreshes a campaign at the next full minute.
+  private func schedule(_ campaign: Int32, _ entry: borrowing Entry) {
+    guard !campaigns[campaign].isScheduled else { return }
+    campaigns.update(campaign).pointee.isScheduled = true
+    let minute = entry.clock.milliseconds / MaturingEvidence.minute &+ 1
+    set(.refresh, campaign, at: minute &* MaturingEvidence.minute)
+  }
+
+  /// What matures is counted first, then its campaigns are refreshed, each once: whatever else came
+  /// due with it, an account's records are the same.
+  public mutating func timers(_ due: UnsafeBufferPointer<Timer>, _ entry: borrowing Entry) {
+    for timer in due {
+      let row = Int32(truncatingIfNeeded: timer.key >> 2)
+      switch TimerKind(rawValue: timer.key & 3) {
+      case .minute: mature(minute: maturing.minutes.take(row))
+      case .hour:
+        let bucket = maturing.hours.take(row)
+        mature(hour: bucket)
+        touch(ads[bucket.ad].campaign)
+      case .refresh:
+        campaigns.update(row).pointee.isScheduled = false
+        touch(row)
+      case nil: preconditionFailure("posteriors: a timer is about a minute, an hour or a refresh")
+      }
+    }
+    for i in 0..<Int32(touched.count) {
+      campaigns.update(touched[i]).pointee.isTouched = false
+      refresh(touched[i], at: entry.clock.milliseconds)
+    }
+    touched.removeAll()
+  }
+
+  private func touch(_ campaign: Int32) {
+    guard !campaigns[campaign].isTouched else { return }
+    campaigns.update(campaign).pointee.isTouched = true
+    touched.append(campaign)
+  }
+
+  /// Impressions and clicks of a minute become trials and successes of the click rate, and wait on
+  /// as trials of what comes of them.
+  private func mature(minute bucket: MaturingEvidence.Bucket) {
+    let hour = maturing.hours.buckets.update(cohort(of: bucket.ad, at: bucket.start))
+    hour.pointee.impressions &+= bucket.impressions
+    hour.pointee.clicks &+= bucket.clicks
+    var counts = MaturedSums.Counts()
+    counts.impressions = Double(bucket.impressions)
+    counts.clicks = Double(bucket.clicks)
+    counts.spend = bucket.spend
+    add(counts, to: bucket.ad, at: bucket.start)
+    touch(ads[bucket.ad].campaign)
+  }
+
+  private func mature(hour bucket: MaturingEvidence.Bucket) {
+    var counts = MaturedSums.Counts()
+    counts.clickTrials = Double(bucket.clicks)
+    counts.viewTrials = Double(bucket.impressions)
+    counts.clickCredits = Double(bucket.clickCredits) * 1e-6
+    counts.viewCredits = Double(bucket.viewCredits) * 1e-6
+    counts.values.count = counts.clickCredits + counts.viewCredits
+    counts.values.sum = bucket.value
+    counts.values.sumOfSquares = bucket.squares
+    add(counts, to: bucket.ad, at: bucket.start)
+  }
+
+  private func add(_ counts: MaturedSums.Counts, to ad: Int32, at time: Int64) {
+    let row = ads.update(ad)
+    row.pointee.isChanged = true
+    row.pointee.sums.add(counts, at: time, decay)
+    let campaign = campaigns.update(row.pointee.campaign)
+    campaign.pointee.sums.add(counts, at: time, decay)
+    accounts.update(campaign.pointee.account).pointee.add(counts, at: time, decay)
+  }
+
+  public mutating func finish(_ entry: borrowing Entry) {
+    for campaign in 0..<Int32(campaigns.count) where campaigns[campaign].isScheduled {
+      refresh(campaign, at: entry.clock.milliseconds)
+    }
+  }
+
+  // MARK: Belief
+
+  private func counts(of ad: Int32, at now: Int64) -> MaturedSums.Counts {
+    ads.address(ad).pointee.sums.counts(at: now, decay)
+  }
+
+  /// What is believed of a campaign's ads in general.
+  private func prior(of campaign: Int32, at now: Int64) -> RatePrior {
+    let row = campaigns.address(campaign)
+    let account = accounts[row.pointee.account].counts(at: now, decay)
+    return shrinkage.child(
+      of: shrinkage.account(prior, account), row.pointee.sums.counts(at: now, decay))
+  }
+
+  /// Computes anew what is believed of a campaign's ads, and gives a record of each that changed.
+  private func refresh(_ campaign: Int32, at now: Int64) {
+    let prior = prior(of: campaign, at: now)
+    let count = Int(campaigns[campaign].count)
+    let arms = compare(campaign, below: prior, at: now)
+    let least = shareFloor / Double(count)
+    let isLarge = count > Posteriors.armsMax
+    var ad = campaigns[campaign].first
+    while ad >= 0 {
+      let row = ads[ad]
+      var share = least
+      for i in 0..<arms where scratch.ads[i] == ad {
+        share += (1 - shareFloor) * scratch.shares[i]
+      }
+      if !isLarge || row.isChanged || estimates[ad].share != share {
+        refresh(ad, AdBelief(counts(of: ad, at: now), below: prior, shrinkage), share: share)
+      }
+      ad = row.next
+    }
+  }
+
+  /// Fills the scratch memory with the ads that are compared and their probabilities of being the
+  /// best; returns how many.
+  private func compare(_ campaign: Int32, below prior: RatePrior, at now: Int64) -> Int {
+    var count = 0
+    var ad = campaigns[campaign].first
+    while ad >= 0 {
+      let belief = AdBelief(counts(of: ad, at: now), below: prior, shrinkage)
+      consider(ad, belief, &count)
+      ad = ads[ad].next
+    }
+    BestArm.normal(
+      means: UnsafeBufferPointer(rebasing: scratch.means[..<count]),
+      deviations: UnsafeBufferPointer(rebasing: scratch.deviations[..<count]),
+      into: scratch.shares, scratch: scratch.work)
+    return count
+  }
+
+  /// Adds an ad to those that are compared; of too many, the lowest mean goes, of equals the last.
+  private func consider(_ ad: Int32, _ belief: AdBelief, _ count: inout Int) {
+    let (mean, deviation) = belief.logarithm
+    var place = count
+    if count < Posteriors.armsMax {
+      count += 1
+    } else {
+      place = 0
+      for i in 1..<count where scratch.means[i] <= scratch.means[place] { place = i }
+      guard mean > scratch.means[place] else { return }
+    }
+    scratch.ads[place] = ad
+    scratch.means[place] = mean
+    scratch.deviations[place] = deviation
+  }
+
+  /// Gives an ad's record if what is believed of it has changed.
+  private func refresh(_ ad: Int32, _ belief: AdBelief, share: Double) {
+    let isChanged = ads[ad].isChanged
+    let last = estimates[ad]
+    guard
+      isChanged || last.share != share || last.ctr.alpha != belief.ctr.alpha
+        || last.ctr.beta != belief.ctr.beta || last.cvr.alpha != belief.cvr.alpha
+        || last.cvr.beta != belief.cvr.beta
+        || last.valuePerImpressionMicros != belief.valuePerImpression
+    else { return }
+    ads.update(ad).pointee.isChanged = false
+    let row = ads.update(ad)
+    let counter = UInt64(bitPattern: row.pointee.draws)
+    row.pointee.draws &+= 1
+    let record = estimates.update(ad)
+    record.pointee.isRefreshed = true
+    record.pointee.ctr = posterior(belief.ctr, .ctr, of: ad, counter)
+    record.pointee.cvr = posterior(belief.cvr, .cvr, of: ad, counter)
+    record.pointee.valuePerConversionMicros = belief.valuePerConversion
+    record.pointee.valuePerImpressionMicros = belief.valuePerImpression
+    record.pointee.relativeDeviation = belief.relativeDeviation
+    record.pointee.roas = belief.roas
+    record.pointee.share = share
+    output.append(record.pointee)
+  }
+
+  private func posterior(
+    _ rate: BetaDistribution, _ purpose: Purpose, of ad: Int32, _ counter: UInt64
+  ) -> RatePosterior {
+    let account = campaigns[ads[ad].campaign].account
+    var draws = Draws(
+      seed: seed, account: directory.accounts.hash(account), purpose: purpose.rawValue,
+      entity: directory.ads.hash(ad), counter: counter)
+    var posterior = RatePosterior()
+    posterior.mean = rate.mean
+    posterior.alpha = rate.alpha
+    posterior.beta = rate.beta
+    posterior.draw = draws.beta(rate)
+    return posterior
+  }
+
+  // MARK: Digest
+
+  public func digest(into digest: inout StateDigest) {
+    for ad in 0..<Int32(ads.count) where ads[ad].campaign >= 0 {
+      let (row, last) = (ads[ad], estimates[ad])
+      let owner = directory.ads.hash(ad)
+      digest.add(
+        owner: owner, last.evidence.impressions, last.evidence.clicks,
+        last.evidence.conversionsMillionths, last.evidence.value.micros,
+        last.evidence.spend.micros, row.draws, row.isChanged ? 1 : 0)
+      digest.add(
+        owner: owner, bits(last.ctr.alpha), bits(last.ctr.beta), bits(last.cvr.alpha),
+        bits(last.cvr.beta), bits(last.valuePerImpressionMicros), bits(last.share))
+      add(row.sums, of: owner, to: &digest)
+    }
+    for campaign in 0..<Int32(campaigns.count) where campaigns[campaign].count > 0 {
+      let row = campaigns[campaign]
+      let owner = directory.campaigns.hash(campaign)
+      digest.add(owner: owner, Int64(row.count), row.isScheduled ? 1 : 0)
+      add(row.sums, of: owner, to: &digest)
+    }
+    for account in 0..<Int32(accounts.count) {
+      add(accounts[account], of: directory.accounts.hash(account), to: &digest)
+    }
+    maturing.minutes.digest(into: &digest, directory)
+    maturing.hours.digest(into: &digest, directory)
+  }
+
+  private func add(_ sums: MaturedSums, of owner: UInt64, to digest: inout StateDigest) {
+    let counts = sums.counts
+    // What nothing has matured of is no fact.
+    guard counts.impressions + counts.clicks + counts.viewTrials + counts.values.count > 0
+    else { return }
+    digest.add(
+      owner: owner, sums.landmark, bits(counts.impressions), bits(counts.clicks),
+      bits(counts.spend), bits(counts.clickTrials), bits(counts.clickCredits),
+      bits(counts.viewTrials), bits(counts.viewCredits), bits(counts.values.count),
+      bits(counts.values.sum), bits(counts.values.sumOfSquares))
+  }
+}
