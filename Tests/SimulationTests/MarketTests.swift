@@ -258,7 +258,8 @@ private func scripted(_ seed: UInt64) -> (inout Market) -> Void {
       #expect(abs(conversions[3] / conversions[0] - 3) < 1e-9)
       // What happened is what was likely, within five standard deviations.
       let total = played.market.total(campaign)
-      #expect(abs(Double(total.clicks) - total.expectedClicks) < 5 * total.expectedClicks.squareRoot())
+      #expect(
+        abs(Double(total.clicks) - total.expectedClicks) < 5 * total.expectedClicks.squareRoot())
       #expect(
         abs(Double(total.causedConversions) - total.expectedConversions)
           < 5 * total.expectedConversions.squareRoot())

@@ -192,7 +192,8 @@ extension Market {
     let draws = opportunityDraws(stage)
     let counter = UInt64(place) * 2
     var stage = stage
-    stage.step = Int32(place * 2 + (draws.unit(.stage, counter) < deals.stages[place].chance ? 0 : 1))
+    stage.step = Int32(
+      place * 2 + (draws.unit(.stage, counter) < deals.stages[place].chance ? 0 : 1))
     let mean = Double(deals.stages[place].after.milliseconds)
     let wait = min(-mean * Elementary.log(draws.unit(.stage, counter + 1)), 1e12)
     stage.time = time + .milliseconds(60_000 + Int64(wait))

@@ -51,7 +51,8 @@ public struct MarketZone: Sendable, Equatable {
   private func moment(ofLocal local: Int64) -> EventTime {
     // The offset of the moment is not known before the moment is: the earliest offset that agrees
     // with itself, or the change that skips the time.
-    let guesses = Set(changes.map(\.offsetSeconds)).union([offsetSeconds(at: .earliest)]).sorted(by: >)
+    let guesses = Set(changes.map(\.offsetSeconds)).union([offsetSeconds(at: .earliest)]).sorted(
+      by: >)
     for guess in guesses {
       let moment = EventTime(milliseconds: local - Int64(guess) * 1000)
       if offsetSeconds(at: moment) == guess { return moment }

@@ -98,7 +98,8 @@ struct Simulate: ParsableCommand {
     guard verify else { return }
     try Simulate.check(run.disagreements(with: result), seed: world.seed)
     if !report.json {
-      try Terminal.output("""
+      try Terminal.output(
+        """
 
         A replay of the log ended in the same state with the same records, to the last byte, and \
         every ad's

@@ -144,7 +144,9 @@ struct ExperimentReport {
       (
         "gain",
         gain.map {
-          .object([("mean", .number($0.mean)), ("low", .number($0.low)), ("high", .number($0.high))])
+          .object([
+            ("mean", .number($0.mean)), ("low", .number($0.low)), ("high", .number($0.high)),
+          ])
         } ?? .null
       ),
       (

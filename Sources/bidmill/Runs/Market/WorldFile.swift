@@ -1,5 +1,6 @@
 import Bidding
 import Events
+import LocalLog
 import Simulation
 import Streaming
 
@@ -8,6 +9,16 @@ import Streaming
 enum WorldFile {
   static func load(_ path: String) throws(TopologyError) -> MarketWorld {
     try world(try SettingsFile.load(path: path, as: settings))
+  }
+
+  /// Whether a YAML file means to be a world: it has the key `world`.
+  static func isWorld(_ path: String) -> Bool {
+    guard PathKind(path) == .file, let input = try? FileInput(path: path) else { return false }
+    let chunk = RecordChunk()
+    while (try? input.fetch(into: chunk, maxRecords: 4096)) == .records {
+      if chunk.records.contains(where: { $0.value.starts(with: "world:".utf8) }) { return true }
+    }
+    return false
   }
 
   /// - Parameter name: what problems are reported under.
@@ -178,7 +189,10 @@ enum WorldFile {
                   "after", .duration(.seconds(0) ... .days(60)), default: "12h",
                   meaning: "On average."),
               ])),
-            default: "[{ name: qualified, chance: 0.6, after: 6h }, { name: proposal, chance: 0.6 }, { name: won, after: 18h }]",
+            default: """
+              [{ name: qualified, chance: 0.6, after: 6h }, { name: proposal, chance: 0.6 }, \
+              { name: won, after: 18h }]
+              """,
             meaning: "After the conversion."),
         ]),
       ]), default: "none", meaning: "What follows a conversion in a CRM."),
@@ -210,7 +224,9 @@ private struct WorldReader {
     {
       world.start = start
     } else {
-      refuse("start", "\"\(settings.text("start"))\" is no time; expected one like 2026-03-02T00:00:00Z")
+      refuse(
+        "start",
+        "\"\(settings.text("start"))\" is no time; expected one like 2026-03-02T00:00:00Z")
     }
     let bidder = settings.structure("bidder")
     world.bidder.choice = bidder.text("choice") == "bid" ? .bid : .share
