@@ -41,12 +41,13 @@ let package = Package(
     .target(
       name: "Operators", dependencies: ["Bidding", "Learning", "Streaming", "Events"],
       swiftSettings: strict),
-    .target(name: "Simulation", dependencies: ["Events"], swiftSettings: strict),
+    .target(
+      name: "Simulation", dependencies: ["Events", "Learning"], swiftSettings: strict),
     .target(name: "TestKit", dependencies: ["Streaming", "Events"], swiftSettings: strict),
     .executableTarget(
       name: "bidmill",
       dependencies: [
-        "Events", "Streaming", "LocalLog", "Operators", "Simulation",
+        "Events", "Learning", "Bidding", "Streaming", "LocalLog", "Operators", "Simulation",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ],
       swiftSettings: strict),

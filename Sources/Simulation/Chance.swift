@@ -58,6 +58,15 @@ struct Chance {
     case device = 14
     case stage = 15
     case quality = 16
+    case arrival = 17
+    case rival = 18
+    case drift = 19
+    case newcomer = 20
+    case affinity = 21
+    case click = 22
+    case conversion = 23
+    case delay = 24
+    case conversionQuality = 25
   }
 
   /// An even choice from `0..<count`, from the upper half of the bits (Lemire 2019, without the

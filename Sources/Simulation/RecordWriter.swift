@@ -30,6 +30,16 @@ struct RecordWriter: ~Copyable {
     count += text.utf8CodeUnitCount
   }
 
+  /// Bytes that are known to need no escapes.
+  @inline(__always)
+  mutating func plain(_ bytes: [UInt8]) {
+    bytes.withUnsafeBufferPointer { source in
+      guard let base = source.baseAddress else { return }
+      (start + count).update(from: base, count: source.count)
+    }
+    count += bytes.count
+  }
+
   /// Decimal digits, with zeros in front up to `width`.
   @inline(__always)
   mutating func decimal(_ value: UInt64, width: Int = 1) {

@@ -38,8 +38,8 @@ struct Bidmill: ParsableCommand {
       """,
     version: version,
     subcommands: [
-      Demo.self, Run.self, Replay.self, Explain.self, Describe.self, Validate.self, Inspect.self,
-      Log.self,
+      Demo.self, Run.self, Replay.self, Simulate.self, Explain.self, Describe.self, Validate.self,
+      Inspect.self, Log.self,
       Generate.self,
     ])
 

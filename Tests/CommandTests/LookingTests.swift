@@ -58,7 +58,7 @@ import Testing
     #expect(work.run().status == 0)
     #expect(work.run("--version").output == "\(Bidmill.version)\n")
     let commands = [
-      ["demo"], ["run"], ["replay"], ["describe"], ["validate"], ["inspect"], ["log"],
+      ["demo"], ["run"], ["replay"], ["simulate"], ["describe"], ["validate"], ["inspect"], ["log"],
       ["generate"], ["log", "info"], ["log", "cat"], ["log", "import"], ["log", "export"],
       ["log", "verify"],
     ]

@@ -1,3 +1,4 @@
+import Events
 import Streaming
 import Testing
 
@@ -41,11 +42,11 @@ import Testing
   }
 
   @Test func readsMoneyExactly() {
-    #expect(Results.micros("12") == 12_000_000)
-    #expect(Results.micros("0.000001") == 1)
-    #expect(Results.micros("-1.5") == -1_500_000)
-    #expect(Results.micros("1.0000001") == nil)
-    #expect(Results.micros("x") == nil)
+    #expect(Money(decimal: "12") == Money(micros: 12_000_000))
+    #expect(Money(decimal: "0.000001") == Money(micros: 1))
+    #expect(Money(decimal: "-1.5") == Money(micros: -1_500_000))
+    #expect(Money(decimal: "1.0000001") == nil)
+    #expect(Money(decimal: "x") == nil)
   }
 
   @Test func findsMembers() {

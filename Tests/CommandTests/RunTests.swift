@@ -14,9 +14,8 @@ import Testing
 
   /// A history that ends with a heartbeat in the middle of a minute: a live run has then published
   /// what a replay has before its end.
-  private func fill(_ events: Int, partitions: Int) throws -> DemoHistory {
-    let truth = try DemoHistory.write(
-      events, seed: 3, to: work.path + "/events.jsonl", isQuiet: true)
+  private func fill(_ events: Int, partitions: Int) throws -> MadeHistory {
+    let truth = try MadeHistory(events, seed: 3, to: work.path + "/events.jsonl")
     let outcome = work.run(
       "log", "import", "data", "--partitions", "\(partitions)", "events.jsonl", "-q")
     #expect(outcome.status == 0, "\(outcome.errors)")
@@ -232,36 +231,5 @@ import Testing
     #expect(work.run("run", Workplace.tally, "--exit-when-idle", "soon").status == 64)
     #expect(work.run("run", Workplace.tally, "--workers", "0").status == 64)
     #expect(work.run("run", "none.yaml").status == 66)
-  }
-}
-
-@Suite struct DemoTests {
-  let work = Workplace()
-
-  @Test func showsThatEverythingAgrees() {
-    let outcome = work.run("demo", "--events", "5000", "-q")
-    #expect(outcome.status == 0, "\(outcome.errors)")
-    #expect(outcome.output.contains("Live run and replay agree"))
-    #expect(outcome.output.contains("top ads by spend"))
-    // Away from the repository its own copy of the topology is run, and left there.
-    #expect(work.text("demo/tally.yaml") == ShippedTopology.tally)
-    let again = work.run("demo", "--events", "3000", "--seed", "2", "-q", "--json")
-    #expect(again.status == 0, "\(again.errors)")
-    #expect(again.member("agree") == "true")
-    #expect(work.lines("demo/events.jsonl").count == 3001)
-  }
-
-  @Test func replacesNothingThatIsNotItsOwn() {
-    work.makeDirectory("demo")
-    work.write("demo/precious", "x")
-    let outcome = work.run("demo", "--events", "100", "-q")
-    #expect(outcome.status == 78)
-    #expect(outcome.errors.contains("precious"))
-    #expect(work.text("demo/precious") == "x")
-    #expect(work.run("demo", "--events", "0").status == 64)
-  }
-
-  @Test func theBuiltInTopologyIsTheShippedOne() {
-    #expect(Array(ShippedTopology.tally.utf8) == Workplace.read(Workplace.tally))
   }
 }

@@ -1,95 +1,103 @@
 import ArgumentParser
-import Events
-import LocalLog
 import Simulation
 import Streaming
-
-#if canImport(FoundationEssentials)
-  import FoundationEssentials
-#else
-  import Foundation
-#endif
 
 struct Demo: ParsableCommand {
   static let configuration = CommandConfiguration(
     abstract: "See everything work on this machine; no broker needed.",
     discussion: """
-      Makes a history of events, puts it into a local log, runs the topology \
-      `Topologies/tally.yaml` on it live, takes the same topology over the same history in a \
-      replay, and shows that both agree with each other and with what was put in. Ends with 70 \
-      when they do not.
+      Lets the topology `Topologies/live.yaml` bid for several days in the market \
+      `Topologies/worlds/market.yaml`: people, rivals and auctions are simulated, all that happens \
+      goes through a local log, and the bidder obeys the bid parameters that come back. Then \
+      replays what was written and makes sure that it gives the same state and the same records, \
+      to the last byte; ends with 70 where it does not.
 
       Everything is left in --dir to be looked at; the next demo replaces it.
 
         bidmill demo
-        bidmill demo --events 100000 --dir /tmp/demo
+        bidmill demo --days 1 --seed 7 --dir /tmp/demo
       """)
 
-  @Option(help: ArgumentHelp("Events of the history.", valueName: "n"))
-  var events = 1_000_000
+  @Option(help: ArgumentHelp("Days, 1 to 366, in place of the world's.", valueName: "n"))
+  var days: Int?
 
-  @Option(help: ArgumentHelp("Everything left to chance follows from it.", valueName: "n"))
-  var seed: UInt64 = 1
+  @Option(help: ArgumentHelp("In place of the world's.", valueName: "n"))
+  var seed: UInt64?
 
   @Option(help: ArgumentHelp("Where the files go.", valueName: "dir"), completion: .directory)
   var dir = "demo"
 
-  @Option(
-    help: ArgumentHelp(
-      """
-      Another topology in place of Topologies/tally.yaml; it reads the log ${TALLY_LOG} and keeps \
-      snapshots in ${TALLY_STATE}, as that one does.
-      """,
-      valueName: "file"),
-    completion: .file(extensions: ["yaml", "yml"]))
-  var topology: String?
-
   @OptionGroup var report: ReportOptions
 
   func validate() throws {
-    if !(1...1_000_000_000).contains(events) {
-      throw ValidationError("--events is 1 to 1000000000, not \(events).")
+    if let days, !(1...366).contains(days) {
+      throw ValidationError("--days is 1 to 366, not \(days).")
     }
   }
 
   func run() throws {
-    let directory = try DemoDirectory(dir)
-    let checked = try load(directory)
-    let report = try DemoRun(
-      directory: directory, topology: checked.topology, topologyPath: checked.path,
-      events: events, seed: seed, isQuiet: report.quiet, isTelling: !report.json
-    ).run()
-    try Terminal.output(self.report.json ? report.json.pretty : report.text)
-    guard report.disagreements.isEmpty else {
-      throw Failure(
-        .ours,
-        report.disagreements.map { "error: \($0)" }.joined(separator: "\n")
-          + "\nThis is a bug of bidmill. Please report it with the seed \(seed) and "
-          + "\(events) events.")
+    let directory = try MadeDirectory(dir, command: "demo", option: "--dir", mayReplace: true)
+    let (worldPath, topologyPath) = try paths(directory)
+    var world = try WorldFile.load(worldPath)
+    if let days { world.days = days }
+    if let seed { world.seed = seed }
+    let run = SimulationRun(
+      world: world, topology: try SimulationRun.load(topologyPath), directory: directory,
+      isQuiet: report.quiet)
+    let result = try run.run()
+    let disagreements = try run.disagreements(with: result)
+    guard !report.json else {
+      try Terminal.output(json(result, disagreements).pretty)
+      return try Simulate.check(disagreements, seed: world.seed)
     }
+    try Terminal.output("A demo of bidmill in \(dir)\n\n\(result.text)\n")
+    try Simulate.check(disagreements, seed: world.seed)
+    try Terminal.output(
+      """
+      A replay of the log ended in the same state with the same records, to the last byte, and \
+      every ad's
+      impressions, clicks and spend were counted as they happened, to the last micro.
+      \(next(result, world: worldPath, topology: topologyPath))
+      """)
   }
 
-  /// The topology as the demo runs it: on the log and with the snapshots of its own directory.
-  private func load(_ directory: DemoDirectory) throws -> (topology: CheckedTopology, path: String)
-  {
-    var path = topology ?? ShippedTopology.tallyPath
-    if topology == nil, PathKind(path) != .file {
-      path = directory.file("tally.yaml")
-      try TextFile.replace(path, with: ShippedTopology.tally)
+  /// The shipped files; where they are not at hand, their copies in the demo's directory.
+  private func paths(_ directory: MadeDirectory) throws -> (world: String, topology: String) {
+    func path(_ shipped: String, _ name: String, _ text: String) throws -> String {
+      if PathKind(shipped) == .file { return shipped }
+      try TextFile.replace(directory.file(name), with: text)
+      return directory.file(name)
     }
-    var environment = ProcessInfo.processInfo.environment
-    environment["TALLY_LOG"] = directory.file("log")
-    environment["TALLY_STATE"] = directory.file("state")
-    let checked = try CheckedTopology.load(
-      path: path, environment: environment, registry: TopologyOptions.registry)
-    for source in checked.topology.sources {
-      guard case .log(let log) = source.transport, log.directory == directory.file("log") else {
-        throw Failure(
-          .configuration,
-          "error: \(path): the source \(source.name) does not read the demo's log; write "
-            + "`log: { directory: \"${TALLY_LOG:-data}\", … }`")
-      }
-    }
-    return (checked, path)
+    return (
+      try path(ShippedTopology.marketPath, "market.yaml", ShippedTopology.market),
+      try path(ShippedTopology.livePath, "live.yaml", ShippedTopology.live)
+    )
+  }
+
+  private func json(_ result: MarketReport, _ disagreements: [String]) -> JSONText {
+    .object([
+      ("agree", .bool(disagreements.isEmpty)),
+      ("disagreements", .array(disagreements.map { .string($0) })),
+      ("summary", result.json),
+    ])
+  }
+
+  private func next(_ result: MarketReport, world: String, topology: String) -> String {
+    let program = CommandLine.arguments.first ?? "bidmill"
+    let log = "\(dir)/log"
+    return """
+
+      Look at it
+        \(program) log info \(log)
+        \(program) log cat \(log) bid-parameters --limit 2
+        \(program) log cat \(log) attributions --limit 2
+        less \(dir)/truth.json
+      Try it
+        \(program) describe \(topology)
+        \(program) replay \(topology) --from \(dir)/events.jsonl.zst --out results
+        \(program) simulate \(world) --out market --seed 7
+        \(program) simulate \(world) --seeds 5
+
+      """
   }
 }

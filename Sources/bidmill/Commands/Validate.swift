@@ -5,10 +5,10 @@ import Streaming
 
 struct Validate: ParsableCommand {
   static let configuration = CommandConfiguration(
-    abstract: "Check topologies or event files; print every problem with its place.",
+    abstract: "Check topologies, worlds or event files; print every problem with its place.",
     discussion: """
-      Files that end in .yaml or .yml are topologies; all others are events, one JSON object a \
-      line, plain or .zst; `-` is standard input. Problems are printed as file:line:column, so that \
+      Files that end in .yaml or .yml are topologies, or worlds of `bidmill simulate` where they \
+      have the key `world`; all others are events, one JSON object a line, plain or .zst; `-` is standard input. Problems are printed as file:line:column, so that \
       an editor can jump to them, and counted at the end. Writes nothing.
 
         bidmill validate Topologies/*.yaml
@@ -20,7 +20,7 @@ struct Validate: ParsableCommand {
       """)
 
   @Argument(
-    help: "Topologies (.yaml, .yml) or event files; `-` is standard input.",
+    help: "Topologies and worlds (.yaml, .yml) or event files; `-` is standard input.",
     completion: .file())
   var files: [String]
 
@@ -93,10 +93,15 @@ private struct Validation {
   // MARK: Topologies
 
   mutating func topology(_ path: String) throws {
-    var result = FileResult(path: path, kind: "topology")
+    let isWorld = WorldFile.isWorld(path)
+    var result = FileResult(path: path, kind: isWorld ? "world" : "topology")
     do {
-      let checked = try TopologyOptions.load(path, overrides: [])
-      for warning in checked.warnings { try add(warning, to: &result) }
+      if isWorld {
+        _ = try WorldFile.load(path)
+      } else {
+        let checked = try TopologyOptions.load(path, overrides: [])
+        for warning in checked.warnings { try add(warning, to: &result) }
+      }
     } catch let error as TopologyError {
       for problem in error.problems { try add(problem, to: &result) }
       statuses.append(error.isMissingFile ? .missing : .configuration)

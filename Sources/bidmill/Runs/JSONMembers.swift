@@ -1,3 +1,5 @@
+import Events
+
 /// The members of a JSON object, found without decoding it: for looking at records that bidmill
 /// wrote itself. Text with escapes is given as it stands.
 struct JSONMembers: Sequence, IteratorProtocol {
@@ -96,5 +98,28 @@ struct JSONMembers: Sequence, IteratorProtocol {
       place += 1
     }
     return false
+  }
+}
+
+extension JSONMembers.Member {
+  /// A decimal of at most six places, as a number or as a text.
+  var money: Money? { Money(decimal: text) }
+}
+
+extension Money {
+  /// A decimal of at most six places; nil for anything else.
+  init?(decimal text: String) {
+    let isNegative = text.hasPrefix("-")
+    let parts = text.drop { $0 == "-" }.split(
+      separator: ".", maxSplits: 1, omittingEmptySubsequences: false)
+    guard let whole = parts.first.flatMap({ Int64($0) }) else { return nil }
+    let places = parts.count > 1 ? String(parts[1]) : ""
+    guard places.count <= 6,
+      let fraction = Int64(places + String(repeating: "0", count: 6 - places.count))
+    else { return nil }
+    let (scaled, overflow) = whole.multipliedReportingOverflow(by: 1_000_000)
+    let (sum, beyond) = scaled.addingReportingOverflow(fraction)
+    guard !overflow, !beyond else { return nil }
+    self.init(micros: isNegative ? -sum : sum)
   }
 }
