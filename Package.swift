@@ -61,6 +61,10 @@ let package = Package(
       dependencies: ["Operators", "Bidding", "Streaming", "Simulation", "TestKit", "Events"],
       swiftSettings: strict),
     .testTarget(
+      name: "LiveTests",
+      dependencies: ["Operators", "Streaming", "Simulation", "TestKit", "Events"],
+      swiftSettings: strict),
+    .testTarget(
       name: "StreamingTests", dependencies: ["Streaming", "Operators", "TestKit", "Events"],
       swiftSettings: strict),
     .testTarget(

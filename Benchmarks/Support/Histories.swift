@@ -12,10 +12,13 @@ public import Simulation
 /// Generated histories, as every benchmark uses them: the same on every machine.
 public enum Histories {
   /// Events a second as of an agency's partition: two days however many records.
-  public static func settings(records: Int, accounts: Int = 8) -> HistorySettings {
+  public static func settings(
+    records: Int, accounts: Int = 8, usersPerAccount: Int = 20_000
+  ) -> HistorySettings {
     var settings = HistorySettings()
     settings.records = records
     settings.accounts = accounts
+    settings.usersPerAccount = usersPerAccount
     settings.duration = .days(2)
     return settings
   }

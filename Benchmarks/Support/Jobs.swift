@@ -14,11 +14,39 @@ public import Streaming
 
 /// What is measured, each as one call.
 public enum Jobs {
-  /// The shipped topology, from the checkout that this was built from.
-  public static func tally() throws -> CheckedTopology {
+  public static func tally() throws -> CheckedTopology { try shipped("tally") }
+
+  public static func attribution() throws -> CheckedTopology { try shipped("attribution") }
+
+  /// A shipped topology, from the checkout that this was built from.
+  private static func shipped(_ name: String) throws -> CheckedTopology {
     let root = #filePath.split(separator: "/").dropLast(3).map { "/" + $0 }.joined()
     return try CheckedTopology.load(
-      path: root + "/Topologies/tally.yaml", registry: OperatorRegistry.all.map(\.description))
+      path: root + "/Topologies/\(name).yaml", registry: OperatorRegistry.all.map(\.description))
+  }
+
+  /// How far a part of `attribution.yaml` goes.
+  public enum AttributionPart: Int {
+    case unique, people, journeys, credits
+  }
+
+  /// The beginning of `attribution.yaml`, which publishes nothing: what its operators cost alone.
+  public static func attribution(upTo part: AttributionPart) throws -> CheckedTopology {
+    let operators = [
+      "unique: { operator: deduplicate, from: events }",
+      "people: { operator: identity, from: unique }",
+      "journeys: { operator: journeys, from: people }",
+      "credits: { operator: attribution, from: journeys, models: [last_touch, time_decay] }",
+    ]
+    let text = """
+      topology: part
+      sources: { events: { log: { directory: data, topics: [events] } } }
+      operators:
+        \(operators[...part.rawValue].joined(separator: "\n  "))
+      sinks: { dead_letters: { log: { topic: dead-letters } } }
+      """
+    return try CheckedTopology.parse(
+      text: text, file: "part.yaml", registry: OperatorRegistry.all.map(\.description))
   }
 
   /// Decodes records with full validation; returns how many were refused.

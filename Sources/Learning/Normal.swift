@@ -35,6 +35,23 @@ extension Elementary {
     return 0.3989422804014327 * squareExponential(x.magnitude, factor: 0.5)
   }
 
+  /// The normal distribution's density and cumulative probability from one exponential: to 10⁻¹⁴
+  /// of 1, which is enough for sums; nothing beyond 8.
+  @inlinable @inline(__always)
+  static func normalPair(_ x: Double) -> (density: Double, cumulative: Double) {
+    let z = x.magnitude
+    guard z < 8 else { return (0, x > 0 ? 1 : 0) }
+    let exponential = exp(-0.5 * z * z)
+    let density = 0.3989422804014327 * exponential
+    let y = z * 0.7071067811865476
+    if y < 0.5 {
+      let half = 0.5 * (y + y * errorTail(y * y))
+      return (density, x < 0 ? 0.5 - half : 0.5 + half)
+    }
+    let tail = 0.5 * exponential * scaledComplement((y - 4) / (y + 4)) / (1 + 2 * y)
+    return (density, x < 0 ? tail : 1 - tail)
+  }
+
   /// erfc(x) for x ≥ 1/2.
   @inlinable @inline(__always)
   static func complement(_ x: Double) -> Double {

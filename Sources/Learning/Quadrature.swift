@@ -3,6 +3,9 @@ public struct GaussLegendre: Sendable {
   public let nodes: [Double]
   public let weights: [Double]
 
+  /// 32 nodes: exact for polynomials up to degree 63.
+  public static let coarse = GaussLegendre(count: 32)
+
   /// 64 nodes: exact for polynomials up to degree 127.
   public static let standard = GaussLegendre(count: 64)
 

@@ -232,7 +232,8 @@ public struct Attribution: Operator {
     if let only = model.onlyTouch(of: count) {
       return output.append(
         AttributionRecord(
-          event, interaction, model: model, touch: touches[Int(scratch.eligible[only])],
+          event, interaction, model: model, isPrimary: model == primary,
+          touch: touches[Int(scratch.eligible[only])],
           creditMillionths: Attribution.whole, value: event.pointee.value))
     }
     let weights = UnsafeMutableBufferPointer(rebasing: scratch.weights[..<count])

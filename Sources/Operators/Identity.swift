@@ -121,13 +121,15 @@ public struct Identity: Operator {
         event, isSomebodys(event) ? keys(of: event) : IdentityKeys())
     }
     for sighting in sightings {
-      sighting.keys.forEach { seen ^= UInt64(graph.touch($0)) }
+      sighting.keys.visit { seen ^= UInt64(graph.touch($0)) }
     }
     for i in sightings.indices {
       let keys = sightings[i].keys
       if keys.clickID != 0 { sightings[i].clickID = graph.find(keys.clickID) }
       if keys.user != 0 { sightings[i].user = graph.find(keys.user) }
       if keys.device != 0 { sightings[i].device = graph.find(keys.device) }
+      // Not every identifier stands within one line of the cache.
+      sightings[i].visitRows { seen ^= UInt64(bitPattern: graph.link($0).seen) }
     }
     for i in sightings.indices {
       let row = sightings[i].first

@@ -20,7 +20,7 @@ struct IdentityKeys: BitwiseCopyable {
 
   /// Calls `body` with those that there are.
   @inline(__always)
-  func forEach(_ body: (UInt64) -> Void) {
+  func visit(_ body: (UInt64) -> Void) {
     if clickID != 0 { body(clickID) }
     if user != 0 { body(user) }
     if device != 0 { body(device) }
@@ -55,6 +55,13 @@ struct IdentityWindow {
     func isOf(_ event: UnsafePointer<Event>) -> Bool {
       account == event.pointee.account.hash && identifiers.0 == event.pointee.clickID.hash
         && identifiers.1 == event.pointee.user.hash && identifiers.2 == event.pointee.device.hash
+    }
+
+    @inline(__always)
+    func visitRows(_ body: (Int32) -> Void) {
+      if clickID >= 0 { body(clickID) }
+      if user >= 0 { body(user) }
+      if device >= 0 { body(device) }
     }
 
     /// The row that decides.

@@ -106,7 +106,7 @@ public struct Journeys: Operator {
       seen ^= journeys[person].last
     }
     for person in persons where person >= 0 && Int(person) < journeys.count {
-      seen ^= store.touch(journeys[person].touches)
+      seen ^= store.prefetch(journeys[person].touches)
     }
     // Stored, so that the loads are not optimised away.
     touched.pointee = seen
@@ -174,53 +174,35 @@ public struct Journeys: Operator {
   /// campaign and ad.
   @inline(__always)
   private func look(
-    back touches: UnsafeBufferPointer<Touch>, from event: UnsafePointer<Event>,
-    notBefore oldest: Int64, _ context: inout JourneyContext
+    back touches: Touches, from event: UnsafePointer<Event>, notBefore oldest: Int64,
+    _ context: inout JourneyContext
   ) {
     let time = event.pointee.time.milliseconds
     var end = touches.count
-    while end > 0, touches[end &- 1].time > time { end &-= 1 }
-    guard end > 0, touches[end &- 1].time >= oldest else { return }
-    context.sinceTouchMilliseconds = time &- touches[end &- 1].time
-    let campaign = event.pointee.campaign.row
+    while end > 0, touches.times[end &- 1] > time { end &-= 1 }
+    guard end > 0, touches.times[end &- 1] >= oldest else { return }
+    context.sinceTouchMilliseconds = time &- touches.times[end &- 1]
+    let (campaign, ad) = (event.pointee.campaign.row, event.pointee.ad.row)
     guard campaign >= 0 else { return }
-    while end > 0, touches[end &- 1].time == time { end &-= 1 }
-    let week = max(oldest, time &- Journeys.week)
-    let day = max(oldest, time &- Journeys.day)
-    var begin = 0
-    while begin < end, touches[begin].time < week { begin &+= 1 }
-    count(touches[begin..<end], campaign, event.pointee.ad.row, today: day, &context)
-  }
-
-  /// Without branches: which of a person's touches match is past predicting.
-  @inline(__always)
-  private func count(
-    _ touches: Slice<UnsafeBufferPointer<Touch>>, _ campaign: Int32, _ ad: Int32, today: Int64,
-    _ context: inout JourneyContext
-  ) {
-    var sums: (campaignDay: Int32, campaignWeek: Int32, adDay: Int32, adWeek: Int32) = (0, 0, 0, 0)
-    for touch in UnsafeBufferPointer(rebasing: touches) {
-      let sameCampaign: Int32 = touch.isViewable && touch.campaign == campaign ? 1 : 0
-      let sameAd: Int32 = touch.ad == ad ? sameCampaign : 0
-      let isToday: Int32 = touch.time >= today ? -1 : 0
-      sums.campaignWeek &+= sameCampaign
-      sums.adWeek &+= sameAd
-      sums.campaignDay &+= sameCampaign & isToday
-      sums.adDay &+= sameAd & isToday
-    }
-    context.campaignViewsDay = sums.campaignDay
-    context.campaignViewsWeek = sums.campaignWeek
-    context.adViewsDay = sums.adDay
-    context.adViewsWeek = sums.adWeek
+    while end > 0, touches.times[end &- 1] == time { end &-= 1 }
+    let week = touches.count(before: max(oldest, time &- Journeys.week), end: end)
+    let day = touches.count(before: max(oldest, time &- Journeys.day), end: end)
+    let today = touches.views(of: campaign, ad, among: day..<end)
+    let before = touches.views(of: campaign, ad, among: week..<day)
+    context.campaignViewsDay = today.campaign
+    context.campaignViewsWeek = today.campaign &+ before.campaign
+    context.adViewsDay = today.ad
+    context.adViewsWeek = today.ad &+ before.ad
   }
 
   /// Passes on the touches in [oldest, time).
   private func give(
-    _ touches: UnsafeBufferPointer<Touch>, before time: Int64, notBefore oldest: Int64,
+    _ touches: Touches, before time: Int64, notBefore oldest: Int64,
     _ interaction: inout Interaction
   ) {
     interaction.touchesStart = Int32(truncatingIfNeeded: touchOutput.count)
-    for touch in touches where touch.time >= oldest && touch.time < time {
+    for i in 0..<touches.count where touches.times[i] >= oldest && touches.times[i] < time {
+      let touch = touches[i]
       touchOutput.append(
         TouchRecord(
           id: store.texts.text(touch.text, length: touch.textLength),
@@ -255,9 +237,10 @@ public struct Journeys: Operator {
 
   /// Asks to be called when the oldest touch has gone.
   private func schedule(_ person: Int32, _ row: UnsafeMutablePointer<Journey>) {
-    guard let oldest = store.touches(row.pointee.touches).first else { return }
+    let touches = store.touches(row.pointee.touches)
+    guard touches.count > 0 else { return }
     row.pointee.isScheduled = true
-    let end = oldest.time &+ lookback &+ slack
+    let end = touches.times[0] &+ lookback &+ slack
     timers.add(
       at: EventTime(milliseconds: (end / Journeys.sweep &+ 1) &* Journeys.sweep),
       key: Int64(row.pointee.generation) << 32 | Int64(person))
@@ -312,7 +295,9 @@ public struct Journeys: Operator {
       digest.add(
         owner: journey.pseudonym, journey.last, Int64(journey.state.rawValue),
         Int64(journey.session), Int64(journey.interest))
-      for (i, touch) in store.touches(journey.touches).enumerated() {
+      let touches = store.touches(journey.touches)
+      for i in 0..<touches.count {
+        let touch = touches[i]
         let id = store.texts.text(touch.text, length: touch.textLength)
         digest.add(
           owner: journey.pseudonym, Int64(i), touch.time,

@@ -15,7 +15,8 @@ public struct Pacing: Operator {
   public static let description = OperatorDescription(
     name: "pacing", version: 1,
     summary: "Spreads budgets over the day; stops what is exhausted or out of schedule.",
-    inputs: [.init(.events)],
+    // Credits are for goals by realised value; budgets do without them.
+    inputs: [.init(.events), .init(.attributions, required: false)],
     outputs: [.paces, .alerts],
     settings: [
       SettingDescription(

@@ -10,13 +10,15 @@ public import Streaming
 /// rate when `maturity.click` has passed, a click one of the conversion rate when
 /// `maturity.conversion` has, both counted from the end of its minute or hour. Evidence is
 /// discounted by its own age. An ad is shrunk to its campaign, that to its account, that to
-/// `prior`. An ad's first record is refreshed at once; later its campaign's ads are, whenever
-/// evidence of one of them has matured, once a minute.
+/// `prior`. An ad's first record is refreshed at once. Later, once a minute, the ads of which
+/// evidence has matured are, and with them those of the same campaign whose value moved by more
+/// than a thousandth; when a share moved by that much, so are all whose share did.
 ///
 /// `share` is the probability of being the campaign's best ad by value per impression, each ad's
 /// value taken as log-normal and as independent of the others', raised to a floor. In a campaign
-/// of more than 64 ads the 64 of the highest mean are compared; the others get the floor, and are
-/// refreshed only when their own evidence or their share has changed.
+/// of more than 64 ads the 64 of the highest mean are compared and the others get the floor; a new
+/// ad's share is settled with the next minute, and none is refreshed for its value alone. Where
+/// events are among the inputs, an auction makes an ad known too.
 ///
 /// Takes about 350 bytes an ad, 72 bytes for each minute in which it had events until `maturity.click`
 /// has passed, and as much for each hour until `maturity.conversion` has.
@@ -24,7 +26,9 @@ public struct Posteriors: Operator {
   public static let description = OperatorDescription(
     name: "posteriors", version: 1,
     summary: "Believed click rate, conversion rate, value and share of each ad.",
-    inputs: [.init(.interactions), .init(.attributions)],
+    inputs: [
+      .init(.interactions), .init(.attributions), .init(.events, required: false),
+    ],
     outputs: [.estimates],
     settings: [
       SettingDescription(
@@ -65,6 +69,8 @@ public struct Posteriors: Operator {
 
   /// The most ads of a campaign that are compared.
   static let armsMax = 64
+  /// What has moved by no more has not moved.
+  private static let tolerance = 1e-3
 
   /// One ad.
   struct Ad: BitwiseCopyable {
@@ -72,7 +78,7 @@ public struct Posteriors: Operator {
     var campaign: Int32 = -1
     /// The campaign's next ad, in the order of first appearance; -1 at the end.
     var next: Int32 = -1
-    /// Evidence of it has matured since its last refreshed record.
+    /// What is believed of it has changed since its last refreshed record.
     var isChanged = false
     /// How often was drawn.
     var draws: Int64 = 0
@@ -88,6 +94,8 @@ public struct Posteriors: Operator {
     var count: Int32 = 0
     /// A timer for it is set.
     var isScheduled = false
+    /// Its shares do not sum to 1 yet.
+    var hasNewAd = false
     /// It stands in `touched`.
     var isTouched = false
     var sums = MaturedSums()
@@ -109,6 +117,8 @@ public struct Posteriors: Operator {
 
   private let interactions: Stream<Interaction>
   private let attributions: Stream<AttributionRecord>
+  /// Where auctions come from, which are no interactions; nil where they are left out.
+  private let events: EventInput?
   private let output: Stream<EstimateRecord>
   private let timers: Timers
   private let directory: Directory
@@ -167,6 +177,7 @@ public struct Posteriors: Operator {
     seed = setup.seed
     interactions = try setup.onlyInput(Interaction.self)
     attributions = try setup.onlyInput(AttributionRecord.self)
+    events = setup.optionalEvents()
     output = setup.output(EstimateRecord.self)
     timers = setup.timers
     directory = setup.directory
@@ -179,7 +190,10 @@ public struct Posteriors: Operator {
     scratch = Scratch()
   }
 
-  public func deallocate() { scratch.deallocate() }
+  public func deallocate() {
+    scratch.deallocate()
+    events?.deallocate()
+  }
 
   // MARK: Evidence
 
@@ -197,6 +211,14 @@ public struct Posteriors: Operator {
     {
       credit(attributions[i], entry)
     }
+    if let event = events?.current?.pointer, event.pointee.type == .auction { meet(event, entry) }
+  }
+
+  /// An ad that was bid for and never shown is one to have a belief about: its parents'.
+  private func meet(_ event: UnsafePointer<Event>, _ entry: borrowing Entry) {
+    let ad = event.pointee.ad.row
+    guard ad >= 0, enrol(ad, event.pointee.campaign.row) else { return }
+    publish(ad, isNew: true, entry)
   }
 
   @inline(__always)
@@ -306,6 +328,7 @@ public struct Posteriors: Operator {
     }
     row.pointee.last = ad
     row.pointee.count &+= 1
+    row.pointee.hasNewAd = true
   }
 
   /// Gives an ad's record after an event. The first of an ad is refreshed, together with the ads
@@ -327,8 +350,6 @@ public struct Posteriors: Operator {
     let now = entry.clock.milliseconds
     let belief = AdBelief(counts(of: ad, at: now), below: prior(of: campaign, at: now), shrinkage)
     refresh(ad, belief, share: shareFloor / Double(count))
-    // Its share is not settled yet.
-    ads.update(ad).pointee.isChanged = true
     schedule(campaign, entry)
   }
 
@@ -430,31 +451,51 @@ public struct Posteriors: Operator {
   /// Computes anew what is believed of a campaign's ads, and gives a record of each that changed.
   private func refresh(_ campaign: Int32, at now: Int64) {
     let prior = prior(of: campaign, at: now)
-    let count = Int(campaigns[campaign].count)
     let arms = compare(campaign, below: prior, at: now)
-    let least = shareFloor / Double(count)
-    let isLarge = count > Posteriors.armsMax
+    let areMoved = areSharesMoved(campaign, arms)
     var ad = campaigns[campaign].first
     while ad >= 0 {
-      let row = ads[ad]
-      var share = least
-      for i in 0..<arms where scratch.ads[i] == ad {
-        share += (1 - shareFloor) * scratch.shares[i]
-      }
-      if !isLarge || row.isChanged || estimates[ad].share != share {
+      let last = estimates[ad].share
+      let share = areMoved ? self.share(of: ad, campaign, arms) : last
+      if share != last || ads[ad].isChanged {
         refresh(ad, AdBelief(counts(of: ad, at: now), below: prior, shrinkage), share: share)
       }
-      ad = row.next
+      ad = ads[ad].next
     }
+    campaigns.update(campaign).pointee.hasNewAd = false
+  }
+
+  /// Shares are given anew together or not at all, so that those of the newest records sum to 1.
+  private func areSharesMoved(_ campaign: Int32, _ arms: Int) -> Bool {
+    guard !campaigns[campaign].hasNewAd else { return true }
+    var ad = campaigns[campaign].first
+    while ad >= 0 {
+      let change = share(of: ad, campaign, arms) - estimates[ad].share
+      if change.magnitude > Posteriors.tolerance { return true }
+      ad = ads[ad].next
+    }
+    return false
+  }
+
+  private func share(of ad: Int32, _ campaign: Int32, _ arms: Int) -> Double {
+    var share = shareFloor / Double(campaigns[campaign].count)
+    for i in 0..<arms where scratch.ads[i] == ad { share += (1 - shareFloor) * scratch.shares[i] }
+    return share
   }
 
   /// Fills the scratch memory with the ads that are compared and their probabilities of being the
   /// best; returns how many.
   private func compare(_ campaign: Int32, below prior: RatePrior, at now: Int64) -> Int {
+    let isLarge = Int(campaigns[campaign].count) > Posteriors.armsMax
     var count = 0
     var ad = campaigns[campaign].first
     while ad >= 0 {
       let belief = AdBelief(counts(of: ad, at: now), below: prior, shrinkage)
+      let last = estimates.address(ad).pointee.valuePerImpressionMicros
+      let change = belief.valuePerImpression - last
+      if !isLarge && change.magnitude > Posteriors.tolerance * last {
+        ads.update(ad).pointee.isChanged = true
+      }
       consider(ad, belief, &count)
       ad = ads[ad].next
     }
@@ -481,18 +522,10 @@ public struct Posteriors: Operator {
     scratch.deviations[place] = deviation
   }
 
-  /// Gives an ad's record if what is believed of it has changed.
+  /// Gives an ad's record with what is now believed of it.
   private func refresh(_ ad: Int32, _ belief: AdBelief, share: Double) {
-    let isChanged = ads[ad].isChanged
-    let last = estimates[ad]
-    guard
-      isChanged || last.share != share || last.ctr.alpha != belief.ctr.alpha
-        || last.ctr.beta != belief.ctr.beta || last.cvr.alpha != belief.cvr.alpha
-        || last.cvr.beta != belief.cvr.beta
-        || last.valuePerImpressionMicros != belief.valuePerImpression
-    else { return }
-    ads.update(ad).pointee.isChanged = false
     let row = ads.update(ad)
+    row.pointee.isChanged = false
     let counter = UInt64(bitPattern: row.pointee.draws)
     row.pointee.draws &+= 1
     let record = estimates.update(ad)
@@ -540,7 +573,8 @@ public struct Posteriors: Operator {
     for campaign in 0..<Int32(campaigns.count) where campaigns[campaign].count > 0 {
       let row = campaigns[campaign]
       let owner = directory.campaigns.hash(campaign)
-      digest.add(owner: owner, Int64(row.count), row.isScheduled ? 1 : 0)
+      digest.add(
+        owner: owner, Int64(row.count), row.isScheduled ? 1 : 0, row.hasNewAd ? 1 : 0)
       add(row.sums, of: owner, to: &digest)
     }
     for account in 0..<Int32(accounts.count) {

@@ -66,6 +66,43 @@ import Testing
     #expect(counts.map { later[$0] as? Int } == [0, 1, 0, 2])
   }
 
+  /// Long lists, against counting one by one: any number of touches before, in and between the
+  /// windows, and touches that leave the middle of a list.
+  @Test func viewsOfManyTouches() throws {
+    let seed: UInt64 = 31
+    print("seed \(seed)")
+    var random = SplitMix64(seed: seed)
+    let driver = try Attributing.driver(
+      Attributing.topology(people: "device_ttl: 30d, ttl: 90d", journeys: "max_touches: 150"))
+    var kept: [TestEvent] = []
+    var time = Self.start
+    for i in 0..<1_500 {
+      time += Int64(random.next() % UInt64(i % 300 < 200 ? 1_000_000 : 20_000_000))
+      let event = TestEvent(
+        type: random.next() % 8 == 0 ? "click" : "impression", id: "e\(i)", time: time,
+        campaign: "c\(random.next() % 2)", ad: "a\(random.next() % 2)", user: "anna",
+        viewable: random.next() % 4 != 0)
+      try driver.send(event.json)
+      func views(_ span: Int64, _ isCounted: (TestEvent) -> Bool) -> Int {
+        kept.count {
+          $0.type == "impression" && $0.viewable && $0.time >= time - span && $0.time < time
+            && $0.campaign == event.campaign && isCounted($0)
+        }
+      }
+      let expected = [Self.day, 7 * Self.day].flatMap { span in
+        [views(span) { _ in true }, views(span) { $0.ad == event.ad }]
+      }
+      let record = try Attributing.object(driver.outputs(of: "interactions").last ?? "{}")
+      let counts = ["campaign_views_1d", "ad_views_1d", "campaign_views_7d", "ad_views_7d"]
+      try #require(counts.map { record[$0] as? Int } == expected, "seed \(seed), event \(i)")
+      kept.append(event)
+      let watermark = time / 1_000 * 1_000 - 5_000
+      kept.removeAll { $0.time < watermark - 30 * Self.day }
+      if kept.count > 150 { kept.remove(at: kept.firstIndex { $0.type == "impression" } ?? 0) }
+    }
+    #expect(kept.count == 150)
+  }
+
   @Test func viewsCountOnlyWithoutClicksUnlessAlways() throws {
     for (credits, expected) in [("views: only_without_clicks", 1), ("views: always", 2)] {
       let way = try Way(credits: credits)

@@ -54,15 +54,19 @@ enum Estimating {
   }
 
   static func number(_ record: [String: Any], _ path: String...) -> Double {
-    var value: Any = record
-    for key in path { value = (value as? [String: Any])?[key] ?? 0 }
-    return (value as? Double) ?? Double(value as? Int ?? 0)
+    number(record, path)
   }
 
   static func micros(_ record: [String: Any], _ path: String...) -> Int64 {
+    Int64((number(record, path) * 1e6).rounded())
+  }
+
+  /// Amounts may be written as texts.
+  private static func number(_ record: [String: Any], _ path: [String]) -> Double {
     var value: Any = record
     for key in path { value = (value as? [String: Any])?[key] ?? 0 }
-    return Int64((((value as? Double) ?? Double(value as? Int ?? 0)) * 1e6).rounded())
+    if let text = value as? String { return Double(text) ?? 0 }
+    return (value as? Double) ?? Double(value as? Int ?? 0)
   }
 }
 

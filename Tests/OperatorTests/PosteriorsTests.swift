@@ -179,7 +179,7 @@ import Testing
   }
 
   @Test func aClickIsNotBelievedBeforeItCanConvert() {
-    #expect(throws: SettingProblem.self) {
+    #expect(throws: TopologyError.self) {
       _ = try Attributing.driver(
         try CheckedTopology.parse(
           text: """

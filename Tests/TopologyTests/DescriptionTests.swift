@@ -51,6 +51,17 @@ import Testing
     try expect(pacing().describe(form), golden: "pacing.\(form)")
   }
 
+  private func shippedLive() throws -> CheckedTopology {
+    try CheckedTopology.load(
+      path: LoadTests.root + "/Topologies/live.yaml",
+      registry: OperatorRegistry.all.map(\.description))
+  }
+
+  @Test(arguments: CheckedTopology.DescriptionForm.allCases)
+  func theLoopIsDescribed(_ form: CheckedTopology.DescriptionForm) throws {
+    try expect(shippedLive().describe(form), golden: "loop.\(form)")
+  }
+
   /// Another release of the time zones moves days and begins another epoch.
   @Test func compiledInDataChangesTheHash() throws {
     #expect(try pacing().canonicalText.contains(#"  data "tz 20"#))
@@ -90,6 +101,7 @@ import Testing
     try expect(tally().settingsReference, golden: "tally.settings")
     try expect(attribution().settingsReference, golden: "attribution.settings")
     try expect(pacing().settingsReference, golden: "pacing.settings")
+    try expect(shippedLive().settingsReference, golden: "loop.settings")
     try expect(SettingsReference.text(for: registry), golden: "all.settings")
   }
 

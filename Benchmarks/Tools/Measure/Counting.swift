@@ -92,8 +92,9 @@ enum Counting {
   // MARK: Counting
 
   private static func measure(_ name: String, by program: String) throws -> Count {
-    let few = name == "replay" ? replayTimesFew : timesFew
-    if name == "replay" {
+    let isReplay = name.hasPrefix("replay")
+    let few = isReplay ? replayTimesFew : timesFew
+    if isReplay {
       try Work.makeReplayFile(few)
       try Work.makeReplayFile(2 * few)
     }

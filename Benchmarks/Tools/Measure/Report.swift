@@ -62,7 +62,14 @@ struct Report {
         throw BenchmarkFailure("zstd is not installed")
       }
     }
+    let many = "\(directory)/events-\(settings.events)-many-users.jsonl"
+    try Histories.write(
+      Histories.settings(records: settings.events, usersPerAccount: 125_000), to: many)
     let topology = try Jobs.tally()
+    let attribution = try Jobs.attribution()
+    let parts: [(String, Jobs.AttributionPart)] = [
+      ("unique", .unique), ("people", .people), ("journeys", .journeys), ("credits", .credits),
+    ]
     let gigabytes = Double(System.fileBytes(plain)) / 1e9
     let events = Double(settings.events)
     let isPinned = System.useCores(1)
@@ -84,6 +91,16 @@ struct Report {
       }
       try round("replay.zst") {
         try Jobs.replay(topology, file: packed, to: directory + "/out").cost
+      }
+      for (users, file) in [("", plain), (" many", many)] {
+        for (name, part) in parts {
+          try round(name + users) {
+            try Jobs.replay(Jobs.attribution(upTo: part), file: file, to: directory + "/out").cost
+          }
+        }
+        try round("attribution" + users) {
+          try Jobs.replay(attribution, file: file, to: directory + "/out").cost
+        }
       }
     }
     let elapsed = costs.mapValues { System.median($0.map(\.seconds)) }
@@ -107,6 +124,13 @@ struct Report {
     show("decode with full validation", "decode")
     show("replay tally.yaml from .jsonl", "replay")
     show("replay tally.yaml from .jsonl.zst", "replay.zst")
+    for (title, users) in [("160,000 users", ""), ("1,000,000 users", " many")] {
+      show("deduplicate, \(title)", "unique" + users)
+      show("and identity", "people" + users)
+      show("and journeys", "journeys" + users)
+      show("and attribution, nothing published", "credits" + users)
+      show("replay attribution.yaml from .jsonl", "attribution" + users)
+    }
     print("  GB/s, events/s and ns/event are of CPU time, all threads together")
   }
 

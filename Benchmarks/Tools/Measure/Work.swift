@@ -8,7 +8,7 @@ import Support
 enum Work {
   static let names = [
     "decode-impressions", "decode-clicks", "decode-mixed", "encode-tally", "encode-dead-letter",
-    "replay",
+    "replay", "replay-attribution",
   ]
   /// Records per time.
   static let unit = 2_000
@@ -23,7 +23,8 @@ enum Work {
     case "decode-mixed": decode(times) { $0.rejection == nil }
     case "encode-tally": encode(times) { Records.tally(&$0, $1) }
     case "encode-dead-letter": encode(times) { Records.deadLetter(&$0, $1) }
-    case "replay": try replay(times)
+    case "replay": try replay(times, Jobs.tally())
+    case "replay-attribution": try replay(times, Jobs.attribution())
     default: throw BenchmarkFailure("there is no work \(arguments[0])")
     }
   }
@@ -66,9 +67,9 @@ enum Work {
     try Histories.write(settings, to: replayFile(times))
   }
 
-  private static func replay(_ times: Int) throws {
+  private static func replay(_ times: Int, _ topology: CheckedTopology) throws {
     let result = try Jobs.replay(
-      Jobs.tally(), file: replayFile(times), to: "/tmp/bidmill-measure/out-\(times)")
+      topology, file: replayFile(times), to: "/tmp/bidmill-measure/out-\(times)")
     precondition(result.records == Int64(times * unit), "every record is taken")
   }
 }

@@ -96,6 +96,12 @@ public struct OperatorSetup {
   /// The events that feed it, from however many sources and operators.
   public func events() -> EventInput { EventInput(ports.events()) }
 
+  /// The same where events are an optional input; nil when it is left out.
+  public func optionalEvents() -> EventInput? {
+    let streams = ports.events()
+    return streams.isEmpty ? nil : EventInput(streams)
+  }
+
   /// Its output stream of a record type.
   public func output<Record: StreamRecord>(_ type: Record.Type) -> Stream<Record> {
     ports.output(type)
@@ -159,6 +165,22 @@ public struct StateDigest: Equatable, Sendable, CustomStringConvertible {
   public mutating func add(owner: UInt64, _ words: Int64...) {
     var hash = StateDigest.step(section, owner)
     for word in words { hash = StateDigest.step(hash, UInt64(bitPattern: word)) }
+    add(hash)
+  }
+
+  /// The same for five words, without an array: of some facts there are millions.
+  public mutating func add(
+    owner: UInt64, _ a: Int64, _ b: Int64, _ c: Int64, _ d: Int64, _ e: Int64
+  ) {
+    var hash = StateDigest.step(section, owner)
+    hash = StateDigest.step(hash, UInt64(bitPattern: a))
+    hash = StateDigest.step(hash, UInt64(bitPattern: b))
+    hash = StateDigest.step(hash, UInt64(bitPattern: c))
+    hash = StateDigest.step(hash, UInt64(bitPattern: d))
+    add(StateDigest.step(hash, UInt64(bitPattern: e)))
+  }
+
+  private mutating func add(_ hash: UInt64) {
     low &+= hash
     high &+= StateDigest.step(hash, 0xD6E8_FEB8_6659_FD93)
   }
@@ -170,6 +192,7 @@ public struct StateDigest: Equatable, Sendable, CustomStringConvertible {
   }
 
   /// SplitMix64's finaliser over a running state; any good mixer does.
+  @inline(__always)
   static func step(_ state: UInt64, _ word: UInt64) -> UInt64 {
     var z = (state &+ 0x9E37_79B9_7F4A_7C15) ^ word
     z = (z ^ (z >> 30)) &* 0xBF58_476D_1CE4_E5B9

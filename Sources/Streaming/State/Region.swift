@@ -59,8 +59,13 @@ package struct Region {
   /// Room for at least `rows` rows; existing rows keep their values.
   @usableFromInline package mutating func grow(to rows: Int) {
     guard rows > capacity else { return }
-    let wanted = max(rows, capacity * 2)
-    let larger = StateMemory(byteCount: wanted * stride)
+    // Large blocks take memory only where they are used, so they may grow in long strides: what is
+    // copied and cleared on the way is then a seventh of the rows instead of all of them.
+    var wanted = max(rows, capacity * 8)
+    let reserved =
+      capacity * stride < StateMemory.lazyBytes ? nil : StateMemory(trying: wanted * stride)
+    if reserved == nil { wanted = max(rows, capacity * 2) }
+    let larger = reserved ?? StateMemory(byteCount: wanted * stride)
     larger.base.copyMemory(from: base, byteCount: count * stride)
     replaceMemory(larger, capacity: wanted)
   }
@@ -82,6 +87,20 @@ package struct Region {
   @inlinable @inline(__always)
   func willChange(_ row: Int) {
     if frozen != nil { preservePage(of: row) }
+  }
+
+  /// The same for rows that stand one after the other.
+  @inlinable @inline(__always)
+  func willChange(_ rows: Range<Int>) {
+    if frozen != nil { preservePages(of: rows) }
+  }
+
+  @usableFromInline @inline(never)
+  func preservePages(of rows: Range<Int>) {
+    guard !rows.isEmpty else { return }
+    for page in rows.lowerBound / rowsPerPage...(rows.upperBound - 1) / rowsPerPage {
+      preservePage(of: page * rowsPerPage)
+    }
   }
 
   @usableFromInline @inline(never)

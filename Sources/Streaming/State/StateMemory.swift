@@ -13,6 +13,8 @@
 /// would otherwise cost a miss in the page tables besides the one in the caches.
 package struct StateMemory {
   private static let hugePageBytes = 2 << 20
+  /// Blocks of at least this size take memory only where they are used.
+  static let lazyBytes = hugePageBytes
 
   package let base: UnsafeMutableRawPointer
   private let byteCount: Int
@@ -53,10 +55,11 @@ package struct StateMemory {
   private static func map(_ byteCount: Int) -> UnsafeMutableRawPointer? {
     guard byteCount <= Int.max - 2 * hugePageBytes else { return nil }
     let wanted = mappedBytes(byteCount)
+    // Nothing is reserved: most of a block may never be used.
     #if canImport(Darwin)
       let flags = MAP_PRIVATE | MAP_ANON
     #else
-      let flags = MAP_PRIVATE | Int32(MAP_ANONYMOUS)
+      let flags = MAP_PRIVATE | Int32(MAP_ANONYMOUS) | Int32(MAP_NORESERVE)
     #endif
     // One huge page more than needed, to begin at a multiple of its size.
     guard

@@ -25,6 +25,14 @@ public struct Table<Row: BitwiseCopyable> {
     return address(row)
   }
 
+  /// Rows to change that stand one after the other; valid until the next `append`. O(1), but for
+  /// what a snapshot under way still has to copy.
+  @inlinable @inline(__always)
+  public func update(_ rows: Range<Int32>) -> UnsafeMutablePointer<Row> {
+    region.pointee.willChange(Int(rows.lowerBound)..<Int(rows.upperBound))
+    return address(rows.lowerBound)
+  }
+
   /// Adds a row and returns its number. Amortised O(1).
   @inlinable @discardableResult
   public func append(_ row: Row) -> Int32 {

@@ -37,6 +37,16 @@ import Testing
       case 2...12:
         #expect(Int(table.append(make(value))) == rows.count)
         rows.append(value)
+      case 13...15:
+        guard !rows.isEmpty else { return }
+        // Over several pages.
+        let first = choice.below(rows.count)
+        let end = min(first + 1 + choice.below(2_000), rows.count)
+        let target = table.update(Int32(first)..<Int32(end))
+        for row in first..<end {
+          target[row - first] = make(value)
+          rows[row] = value
+        }
       default:
         guard !rows.isEmpty else { return }
         let row = choice.below(rows.count)
