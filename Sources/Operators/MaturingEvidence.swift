@@ -1,12 +1,12 @@
 import Events
 import Streaming
 
-/// Evidence that is too young to be believed, in buckets: by ad and minute until clicks had time to
+/// Evidence that is too young to be believed, in buckets: by ad and slot until clicks had time to
 /// come, then by ad and hour until conversions had.
 ///
 /// A bucket has one timer, at its end plus the time to mature. An ad keeps its two newest buckets
 /// of a kind at hand, so that an event costs an addition; events that go back further open another
-/// bucket of the same minute or hour, which changes no sum. Rows of matured buckets are used again.
+/// bucket of the same slot or hour, which changes no sum. Rows of matured buckets are used again.
 struct MaturingEvidence {
   static let minute = TimeSpan.minutes(1).milliseconds
   static let hour = TimeSpan.hours(1).milliseconds
@@ -15,7 +15,7 @@ struct MaturingEvidence {
   struct Bucket: BitwiseCopyable {
     /// Row of the ad; -1 when nobody's, then `start` is the next such row.
     var ad: Int32
-    /// Begins at this multiple of a minute or an hour.
+    /// Begins at a multiple of a slot or an hour.
     var start: Int64
     var impressions: Int64 = 0
     var clicks: Int64 = 0
@@ -112,13 +112,19 @@ struct MaturingEvidence {
     }
   }
 
-  /// By the minute of the event.
-  let minutes: Buckets
+  /// By the time of the event.
+  let slots: Buckets
   /// By the hour of the touch.
   let hours: Buckets
 
-  init(in store: StateStore) {
-    minutes = Buckets("minutes", length: MaturingEvidence.minute, in: store)
+  /// How long a slot is, in ms: short beside the time that clicks have, and not shorter, because a
+  /// slot costs two timers and a look at its campaign.
+  static func slot(_ clickMaturity: Int64) -> Int64 {
+    min(max(clickMaturity / 6 / minute * minute, minute), hour)
+  }
+
+  init(clickMaturity: Int64, in store: StateStore) {
+    slots = Buckets("slots", length: MaturingEvidence.slot(clickMaturity), in: store)
     hours = Buckets("hours", length: MaturingEvidence.hour, in: store)
   }
 }

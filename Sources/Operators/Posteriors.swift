@@ -8,7 +8,8 @@ public import Streaming
 /// `evidence` is exact and at once: one record for every impression, click and credit of the
 /// primary model. Beliefs rest on matured evidence alone: an impression is a trial of the click
 /// rate when `maturity.click` has passed, a click one of the conversion rate when
-/// `maturity.conversion` has, both counted from the end of its minute or hour. Evidence is
+/// `maturity.conversion` has, both counted from the end of its slot: a sixth of `maturity.click` in
+/// whole minutes, and an hour. Evidence is
 /// discounted by its own age. An ad is shrunk to its campaign, that to its account, that to
 /// `prior`. An ad's first record is refreshed at once. Later, once a minute, the ads of which
 /// evidence has matured are, and with them those of the same campaign whose value moved by more
@@ -20,7 +21,7 @@ public import Streaming
 /// ad's share is settled with the next minute, and none is refreshed for its value alone. Where
 /// events are among the inputs, an auction makes an ad known too.
 ///
-/// Takes about 350 bytes an ad, 72 bytes for each minute in which it had events until `maturity.click`
+/// Takes about 350 bytes an ad, 72 bytes for each slot in which it had events until `maturity.click`
 /// has passed, and as much for each hour until `maturity.conversion` has.
 public struct Posteriors: Operator {
   public static let description = OperatorDescription(
@@ -67,6 +68,9 @@ public struct Posteriors: Operator {
         meaning: "How old evidence is when it is believed."),
     ])
 
+  /// How far a belief may move, by its own deviation, before ads are compared again.
+  static let comparisonBound = 0.05
+
   /// The most ads of a campaign that are compared.
   static let armsMax = 64
   /// What has moved by no more has not moved.
@@ -82,6 +86,10 @@ public struct Posteriors: Operator {
     var isChanged = false
     /// How often was drawn.
     var draws: Int64 = 0
+    /// The logarithm of its value, mean and deviation, when its share was computed; deviation 0
+    /// before that.
+    var comparedMean = 0.0
+    var comparedDeviation = 0.0
     var sums = MaturedSums()
   }
 
@@ -103,7 +111,7 @@ public struct Posteriors: Operator {
 
   /// What a timer is about, in the low bits of its key; above them a row.
   private enum TimerKind: Int64 {
-    case minute
+    case slot
     case hour
     /// Of a campaign.
     case refresh
@@ -185,7 +193,7 @@ public struct Posteriors: Operator {
     campaigns = setup.store.table("campaigns", of: Campaign.self)
     accounts = setup.store.table("accounts", of: MaturedSums.self)
     estimates = setup.store.table("estimates", of: EstimateRecord.self)
-    maturing = MaturingEvidence(in: setup.store)
+    maturing = MaturingEvidence(clickMaturity: clickMaturity, in: setup.store)
     touched = setup.store.table("touched", of: Int32.self)
     scratch = Scratch()
   }
@@ -233,14 +241,14 @@ public struct Posteriors: Operator {
     evidence.pointee.evidence.impressions &+= impressions
     evidence.pointee.evidence.clicks &+= clicks
     evidence.pointee.evidence.spend = Posteriors.sum(evidence.pointee.evidence.spend, price)
-    let (row, isNewBucket) = maturing.minutes.bucket(of: ad, at: event.pointee.time.milliseconds)
-    let bucket = maturing.minutes.buckets.update(row)
+    let (row, isNewBucket) = maturing.slots.bucket(of: ad, at: event.pointee.time.milliseconds)
+    let bucket = maturing.slots.buckets.update(row)
     bucket.pointee.impressions &+= impressions
     bucket.pointee.clicks &+= clicks
     bucket.pointee.spend += Double(price.micros)
     if isNewBucket {
-      let end = bucket.pointee.start &+ MaturingEvidence.minute
-      set(.minute, row, at: end &+ clickMaturity)
+      let end = bucket.pointee.start &+ maturing.slots.length
+      set(.slot, row, at: end &+ clickMaturity)
     }
     publish(ad, isNew: isNew, entry)
   }
@@ -369,7 +377,7 @@ public struct Posteriors: Operator {
     for timer in due {
       let row = Int32(truncatingIfNeeded: timer.key >> 2)
       switch TimerKind(rawValue: timer.key & 3) {
-      case .minute: mature(minute: maturing.minutes.take(row))
+      case .slot: mature(slot: maturing.slots.take(row))
       case .hour:
         let bucket = maturing.hours.take(row)
         mature(hour: bucket)
@@ -377,7 +385,7 @@ public struct Posteriors: Operator {
       case .refresh:
         campaigns.update(row).pointee.isScheduled = false
         touch(row)
-      case nil: preconditionFailure("posteriors: a timer is about a minute, an hour or a refresh")
+      case nil: preconditionFailure("posteriors: a timer is about a slot, an hour or a refresh")
       }
     }
     for i in 0..<Int32(touched.count) {
@@ -393,9 +401,9 @@ public struct Posteriors: Operator {
     touched.append(campaign)
   }
 
-  /// Impressions and clicks of a minute become trials and successes of the click rate, and wait on
+  /// Impressions and clicks of a slot become trials and successes of the click rate, and wait on
   /// as trials of what comes of them.
-  private func mature(minute bucket: MaturingEvidence.Bucket) {
+  private func mature(slot bucket: MaturingEvidence.Bucket) {
     let hour = maturing.hours.buckets.update(cohort(of: bucket.ad, at: bucket.start))
     hour.pointee.impressions &+= bucket.impressions
     hour.pointee.clicks &+= bucket.clicks
@@ -451,8 +459,12 @@ public struct Posteriors: Operator {
   /// Computes anew what is believed of a campaign's ads, and gives a record of each that changed.
   private func refresh(_ campaign: Int32, at now: Int64) {
     let prior = prior(of: campaign, at: now)
-    let arms = compare(campaign, below: prior, at: now)
-    let areMoved = areSharesMoved(campaign, arms)
+    let arms = gather(campaign, below: prior, at: now)
+    var areMoved = false
+    if isComparisonDue(campaign, arms) {
+      compare(arms)
+      areMoved = areSharesMoved(campaign, arms)
+    }
     var ad = campaigns[campaign].first
     while ad >= 0 {
       let last = estimates[ad].share
@@ -483,9 +495,36 @@ public struct Posteriors: Operator {
     return share
   }
 
-  /// Fills the scratch memory with the ads that are compared and their probabilities of being the
-  /// best; returns how many.
-  private func compare(_ campaign: Int32, below prior: RatePrior, at now: Int64) -> Int {
+  /// Whether a belief has moved by so much of its own uncertainty that probabilities of being the
+  /// best may have: below that they move by less than a fiftieth, and comparing is dear.
+  private func isComparisonDue(_ campaign: Int32, _ arms: Int) -> Bool {
+    guard !campaigns[campaign].hasNewAd else { return true }
+    for i in 0..<arms {
+      let ad = ads.address(scratch.ads[i])
+      let bound = Posteriors.comparisonBound * ad.pointee.comparedDeviation
+      let moved = max(
+        (scratch.means[i] - ad.pointee.comparedMean).magnitude,
+        (scratch.deviations[i] - ad.pointee.comparedDeviation).magnitude)
+      if moved > bound { return true }
+    }
+    return false
+  }
+
+  /// Computes the probabilities of being the best of the ads in the scratch memory.
+  private func compare(_ count: Int) {
+    for i in 0..<count {
+      let ad = ads.update(scratch.ads[i])
+      ad.pointee.comparedMean = scratch.means[i]
+      ad.pointee.comparedDeviation = scratch.deviations[i]
+    }
+    BestArm.normal(
+      means: UnsafeBufferPointer(rebasing: scratch.means[..<count]),
+      deviations: UnsafeBufferPointer(rebasing: scratch.deviations[..<count]),
+      into: scratch.shares, scratch: scratch.work)
+  }
+
+  /// Fills the scratch memory with the ads that are to be compared; returns how many.
+  private func gather(_ campaign: Int32, below prior: RatePrior, at now: Int64) -> Int {
     let isLarge = Int(campaigns[campaign].count) > Posteriors.armsMax
     var count = 0
     var ad = campaigns[campaign].first
@@ -499,10 +538,6 @@ public struct Posteriors: Operator {
       consider(ad, belief, &count)
       ad = ads[ad].next
     }
-    BestArm.normal(
-      means: UnsafeBufferPointer(rebasing: scratch.means[..<count]),
-      deviations: UnsafeBufferPointer(rebasing: scratch.deviations[..<count]),
-      into: scratch.shares, scratch: scratch.work)
     return count
   }
 
@@ -565,6 +600,7 @@ public struct Posteriors: Operator {
         owner: owner, last.evidence.impressions, last.evidence.clicks,
         last.evidence.conversionsMillionths, last.evidence.value.micros,
         last.evidence.spend.micros, row.draws, row.isChanged ? 1 : 0)
+      digest.add(owner: owner, bits(row.comparedMean), bits(row.comparedDeviation))
       digest.add(
         owner: owner, bits(last.ctr.alpha), bits(last.ctr.beta), bits(last.cvr.alpha),
         bits(last.cvr.beta), bits(last.valuePerImpressionMicros), bits(last.share))
@@ -580,7 +616,7 @@ public struct Posteriors: Operator {
     for account in 0..<Int32(accounts.count) {
       add(accounts[account], of: directory.accounts.hash(account), to: &digest)
     }
-    maturing.minutes.digest(into: &digest, directory)
+    maturing.slots.digest(into: &digest, directory)
     maturing.hours.digest(into: &digest, directory)
   }
 

@@ -105,6 +105,6 @@ import Testing
         compared += 1
       }
     }
-    #expect(compared > 500)
+    #expect(compared > 300)
   }
 }
