@@ -60,6 +60,17 @@ struct MarketReport {
   var total: AdTruth { MarketReport.sum(campaigns.map(\.total)) }
   var baseline: AdTruth { MarketReport.sum(campaigns.map(\.baseline)) }
 
+  /// The ad with the most impressions, as `account/campaign/ad`.
+  var mostShown: String {
+    var most: (name: String, impressions: Int64) = ("", -1)
+    for campaign in campaigns {
+      for ad in campaign.ads where ad.truth.impressions > most.impressions {
+        most = ("\(campaign.account)/\(campaign.name)/\(ad.name)", ad.truth.impressions)
+      }
+    }
+    return most.name
+  }
+
   private static func sum(_ parts: [AdTruth]) -> AdTruth {
     parts.reduce(into: AdTruth()) { total, part in
       total.impressions += part.impressions
