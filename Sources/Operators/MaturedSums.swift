@@ -124,6 +124,54 @@ struct Shrinkage: BitwiseCopyable {
   }
 }
 
+/// What the average ad below a prior is like: the mean of the ads' rates, each weighted by how much
+/// of its belief rests on its own evidence, n / (n + strength), and the prior as one ad. So an ad
+/// that is shown a thousand times as often as another counts at most as much as it.
+struct AverageAd {
+  private let strength: Double
+  private var ctr: Mean
+  private var cvr: Mean
+  private var viewRate: Mean
+
+  /// A weighted mean.
+  private struct Mean {
+    var weight = 1.0
+    var sum: Double
+
+    mutating func add(_ successes: Double, of trials: Double, _ strength: Double) {
+      // Successes without their trials are trials themselves.
+      let trials = max(trials, successes)
+      sum += successes / (trials + strength)
+      weight += trials / (trials + strength)
+    }
+
+    var value: Double { sum / weight }
+  }
+
+  init(below parent: RatePrior, _ shrinkage: Shrinkage) {
+    strength = shrinkage.strength
+    ctr = Mean(sum: parent.ctr)
+    cvr = Mean(sum: parent.cvr)
+    viewRate = Mean(sum: parent.viewRate)
+  }
+
+  mutating func add(_ counts: MaturedSums.Counts) {
+    ctr.add(counts.clicks, of: counts.impressions, strength)
+    cvr.add(counts.clickCredits, of: counts.clickTrials, strength)
+    viewRate.add(counts.viewCredits, of: counts.viewTrials, strength)
+  }
+
+  /// - Parameter value: where the value of a conversion is taken from: it is the campaign's, not
+  ///   the ads'.
+  func prior(value: RatePrior) -> RatePrior {
+    var prior = value
+    prior.ctr = ctr.value
+    prior.cvr = cvr.value
+    prior.viewRate = viewRate.value
+    return prior
+  }
+}
+
 /// What is believed of one ad.
 struct AdBelief: BitwiseCopyable {
   var ctr: BetaDistribution

@@ -201,7 +201,7 @@ struct NaiveSafety {
     guard record.status.isEmpty else { return (record, nil) }
     record.status = ad.isKnown ? "active" : "learning"
     var bid = ad.micros
-    if !ad.isKnown, let defaultBid = campaign.defaultBid {
+    if !ad.isKnown, let defaultBid = campaign.defaultBid, Double(defaultBid) >= bid {
       bid = Double(defaultBid)
       record.reasons.insert("default_bid")
     }
