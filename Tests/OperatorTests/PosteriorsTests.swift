@@ -1,4 +1,5 @@
 import Events
+import Learning
 import Operators
 import Streaming
 import TestKit
@@ -229,5 +230,34 @@ import Testing
       snapshots += report.snapshots
     }
     #expect(recoveries > 5 && snapshots > 5)
+  }
+
+  /// A draw belongs to its posterior and to how often was drawn before: each is another one, and
+  /// where a posterior puts them they are even.
+  @Test func drawsFollowTheirPosteriors() throws {
+    var scene = try Scene()
+    var places: [Double] = []
+    for i in 0..<240 as Range<Int64> {
+      for ad in ["a0", "a1", "a2"] {
+        try scene.send("impression", ad: ad, at: i * minute + 500)
+        if i % 3 == 0 { try scene.send("click", ad: ad, at: i * minute + 900) }
+      }
+    }
+    try scene.advance(300 * minute)
+    for estimate in try scene.estimates() {
+      let posterior = BetaDistribution(
+        alpha: Estimating.number(estimate, "ctr", "alpha"),
+        beta: Estimating.number(estimate, "ctr", "beta"))
+      places.append(posterior.cdf(Estimating.number(estimate, "ctr", "draw")))
+    }
+    // Records in which only evidence moved repeat the draw of the one before.
+    let drawn = Set(places.map { Int(($0 * 1e6).rounded()) })
+    #expect(drawn.count > 600)
+    let mean = Double(drawn.reduce(0, +)) / 1e6 / Double(drawn.count)
+    #expect((mean - 0.5).magnitude < 4 / (12 * Double(drawn.count)).squareRoot())
+    for tenth in 0..<10 {
+      let count = drawn.count { $0 / 100_000 == tenth }
+      #expect(count > drawn.count / 20 && count < drawn.count / 5, "tenth \(tenth)")
+    }
   }
 }
