@@ -27,4 +27,9 @@ public struct BidGoal: BitwiseCopyable, Sendable, Equatable {
     case .roas: valueMicros / (Double(targetMicros) / 1e6)
     }
   }
+
+  /// How uncertain the worth is, standard deviation by mean: `cpa` does not ask for the value.
+  public func deviation(value: Double, conversions: Double) -> Double {
+    kind == .cpa && targetMicros > 0 ? conversions : value
+  }
 }

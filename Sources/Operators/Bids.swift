@@ -9,7 +9,7 @@ public import Streaming
 /// and worth at least the campaign's default bid (where it has one); it becomes so again only when
 /// the posterior is twice as wide, so that an ad does not flutter between the two.
 ///
-/// About 330 bytes an ad. O(1) an estimate, O(ads of the campaign) a change of its pace.
+/// About 190 bytes an ad. O(1) an estimate, O(ads of the campaign) a change of its pace.
 public struct Bids: Operator {
   public static let description = OperatorDescription(
     name: "bids", version: 1,
@@ -41,6 +41,8 @@ public struct Bids: Operator {
     var goal = BidGoal()
     /// Micros; below 0: none.
     var defaultBidMicros: Int64 = -1
+    /// Time of the newest catalogue entry, in ms.
+    var describedAt = Int64.min
     var pace = PaceState.running
     var pacing: Double = 1
   }
@@ -72,7 +74,7 @@ public struct Bids: Operator {
   public mutating func process(_ entry: borrowing Entry) {
     if let event = events.current?.pointer, event.pointee.type == .campaign {
       if case .campaign(let details)? = entry.details(of: event) {
-        describe(event.pointee.campaign.row, details)
+        describe(event.pointee.campaign.row, details, at: event.pointee.time)
       }
     }
     if let paces {
@@ -82,8 +84,10 @@ public struct Bids: Operator {
   }
 
   /// The catalogue says something new; what it does not mention stays.
-  private func describe(_ row: Int32, _ details: EventDetails.Campaign) {
+  private func describe(_ row: Int32, _ details: EventDetails.Campaign, at time: EventTime) {
     let campaign = campaign(row)
+    guard time.milliseconds >= campaign.pointee.describedAt else { return }
+    campaign.pointee.describedAt = time.milliseconds
     if let kind = details.goal {
       campaign.pointee.goal = BidGoal(kind: kind, targetMicros: details.goalTarget?.micros ?? 0)
     }
@@ -123,7 +127,9 @@ public struct Bids: Operator {
       if isNew { adsOfCampaign.add(record.ad, below: campaign) }
       row.pointee.estimate = record
       let bound = row.pointee.isKnown ? 2 * deviation : deviation
-      row.pointee.isKnown = record.relativeDeviation <= bound
+      row.pointee.isKnown =
+        campaigns[campaign].goal.deviation(
+          value: record.relativeDeviation, conversions: record.conversionDeviation) <= bound
       propose(record.ad, of: campaign, isRefreshed: true)
     } else {
       row.pointee.estimate.evidence = record.evidence
@@ -155,6 +161,7 @@ public struct Bids: Operator {
       digest.add(
         owner: directory.ads.hash(row), ad.isKnown ? 1 : 0,
         Int64(bitPattern: ad.estimate.relativeDeviation.bitPattern),
+        Int64(bitPattern: ad.estimate.conversionDeviation.bitPattern),
         Int64(bitPattern: ad.estimate.valuePerImpressionMicros.bitPattern),
         Int64(bitPattern: ad.estimate.share.bitPattern), ad.estimate.evidence.impressions,
         ad.estimate.evidence.clicks, ad.estimate.evidence.conversionsMillionths,
@@ -165,7 +172,7 @@ public struct Bids: Operator {
       digest.add(
         owner: directory.campaigns.hash(row), Int64(campaign.goal.kind.rawValue),
         campaign.goal.targetMicros, campaign.defaultBidMicros, Int64(campaign.pace.rawValue),
-        Int64(bitPattern: campaign.pacing.bitPattern))
+        Int64(bitPattern: campaign.pacing.bitPattern), campaign.describedAt)
     }
   }
 }

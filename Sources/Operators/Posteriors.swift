@@ -580,6 +580,7 @@ public struct Posteriors: Operator {
     record.pointee.valuePerConversionMicros = belief.valuePerConversion
     record.pointee.valuePerImpressionMicros = belief.valuePerImpression
     record.pointee.relativeDeviation = belief.relativeDeviation
+    record.pointee.conversionDeviation = belief.rateDeviationSquared.squareRoot()
     record.pointee.roas = belief.roas
     record.pointee.share = share
     output.append(record.pointee)
