@@ -260,4 +260,24 @@ import Testing
       #expect(count > drawn.count / 20 && count < drawn.count / 5, "tenth \(tenth)")
     }
   }
+
+  /// Events that jump between two times share their slots' buckets.
+  @Test func disorderCostsNoMemory() throws {
+    let driver = try PartitionDriver(Estimating.topology(""), registry: OperatorRegistry.all)
+    let start: Int64 = 1_800_000_000_000
+    var sizes: [Int] = []
+    for round in 0..<6 as Range<Int64> {
+      var records: [[UInt8]] = []
+      for i in 0..<500 as Range<Int64> {
+        var event = TestEvent()
+        event.id = "e\(round)-\(i)"
+        event.time = start + round * 1_000 + i - (i % 3) * 2 * minute
+        event.user = "u\(i % 5)"
+        records.append(event.json)
+      }
+      try driver.send(records)
+      sizes.append(driver.stateBytes(of: "beliefs"))
+    }
+    #expect(sizes[0] > 0 && sizes[5] <= sizes[0] + 100, "\(sizes)")
+  }
 }
