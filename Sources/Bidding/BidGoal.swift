@@ -28,8 +28,11 @@ public struct BidGoal: BitwiseCopyable, Sendable, Equatable {
     }
   }
 
-  /// How uncertain the worth is, standard deviation by mean: `cpa` does not ask for the value.
+  /// Worth comes from conversions alone: what they bring is not asked.
+  public var isByConversions: Bool { kind == .cpa && targetMicros > 0 }
+
+  /// How uncertain the worth is, standard deviation by mean.
   public func deviation(value: Double, conversions: Double) -> Double {
-    kind == .cpa && targetMicros > 0 ? conversions : value
+    isByConversions ? conversions : value
   }
 }

@@ -152,7 +152,10 @@ public struct Bids: Operator {
       ProposalRecord(
         estimate: estimate, isRefreshed: isRefreshed, isLearning: !ad.pointee.isKnown,
         usesDefault: usesDefault, pace: campaign.pointee.pace, pacing: campaign.pointee.pacing,
-        worthMicros: worth, bidMicros: worth * campaign.pointee.pacing))
+        worthMicros: worth,
+        valueMicros: campaign.pointee.goal.isByConversions
+          ? known : estimate.valuePerImpressionMicros,
+        bidMicros: worth * campaign.pointee.pacing))
   }
 
   public func digest(into digest: inout StateDigest) {

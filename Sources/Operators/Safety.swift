@@ -11,7 +11,7 @@ public import Streaming
 /// end of a replay for what was counted since; at most one a second and ad, except stops, which
 /// are never held back. Times are the clock's.
 ///
-/// About 500 bytes an ad. O(1) a proposal; an order costs its scope's ads.
+/// About 400 bytes an ad. O(1) a proposal; an order costs its scope's ads.
 public struct Safety: Operator {
   public static let description = OperatorDescription(
     name: "safety", version: 1,
@@ -405,7 +405,7 @@ public struct Safety: Operator {
     let bounded = limits.bound(
       bidMicros: BidLimits.micros(proposal.bidMicros * multiplier),
       // The default bid stands in for a value that is not known.
-      valueMicros: proposal.usesDefault ? nil : proposal.estimate.valuePerImpressionMicros,
+      valueMicros: proposal.usesDefault ? nil : proposal.valueMicros,
       lastMicros: row.pointee.lastBidMicros > 0 ? row.pointee.lastBidMicros : nil)
     return Decision(
       status: proposal.isLearning ? .learning : .active, bidMicros: bounded.bidMicros,

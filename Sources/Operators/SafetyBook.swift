@@ -22,7 +22,7 @@ struct SafetyBook {
   struct Ad: BitwiseCopyable {
     var proposal = ProposalRecord(
       estimate: EstimateRecord(ad: -1, isRefreshed: false), isRefreshed: false, isLearning: true,
-      usesDefault: false, pace: .running, pacing: 1, worthMicros: 0, bidMicros: 0)
+      usesDefault: false, pace: .running, pacing: 1, worthMicros: 0, valueMicros: 0, bidMicros: 0)
     var orders = Orders()
     /// Of the newest record; 0 before the first.
     var sequence: Int64 = 0

@@ -134,4 +134,12 @@ import Testing
     #expect(worth(.roas, 0) == 3_000)
     #expect(worth(.cpa, -1) == 3_000)
   }
+
+  @Test func aCostPerConversionDoesNotAskForValues() {
+    let cpa = BidGoal(kind: .cpa, targetMicros: 5_000_000)
+    #expect(cpa.isByConversions && cpa.deviation(value: .infinity, conversions: 0.2) == 0.2)
+    let roas = BidGoal(kind: .roas, targetMicros: 5_000_000)
+    #expect(!roas.isByConversions && roas.deviation(value: 0.3, conversions: 0.2) == 0.3)
+    #expect(!BidGoal(kind: .cpa, targetMicros: 0).isByConversions)
+  }
 }

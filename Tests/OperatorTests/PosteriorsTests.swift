@@ -281,3 +281,29 @@ import Testing
     #expect(sizes[0] > 0 && sizes[5] <= sizes[0] + 100, "\(sizes)")
   }
 }
+
+extension PosteriorsTests {
+  /// Conversions that cost more than they bring are known as such; nothing is bid for them.
+  @Test func aLossIsKnownToBeOne() throws {
+    var scene = try Scene()
+    for i in 0..<300 {
+      let time = Int64(i) * second
+      for (ad, campaign) in [("good", "c1"), ("bad", "c2")] {
+        try scene.send("impression", ad: ad, campaign: campaign, at: time)
+        guard i % 3 == 0 else { continue }
+        try scene.send("click", ad: ad, campaign: campaign, at: time + 100, user: "\(ad)-\(i)")
+        try scene.send(
+          "conversion", at: time + 200, user: "\(ad)-\(i)",
+          value: ad == "good" ? 9_000_000 : -2_000_000)
+      }
+    }
+    try scene.advance(101 * minute)
+    let newest = try scene.newest()
+    let (good, bad) = (newest["good"] ?? [:], newest["bad"] ?? [:])
+    #expect(Estimating.number(good, "value", "per_impression") > 0)
+    #expect(Estimating.number(bad, "value", "per_impression") < 0)
+    #expect(Estimating.number(bad, "deviation") < 1)
+    #expect(Estimating.number(bad, "roas", "mean") < 0)
+    #expect(Estimating.number(bad, "roas", "low") == Estimating.number(bad, "roas", "high"))
+  }
+}
