@@ -76,8 +76,8 @@ struct MarketReport {
       total.impressions += part.impressions
       total.clicks += part.clicks
       total.causedConversions += part.causedConversions
-      total.spend.rawValue += part.spend.micros
-      total.causedValue.rawValue += part.causedValue.micros
+      total.spend.add(micros: part.spend.micros)
+      total.causedValue.add(micros: part.causedValue.micros)
     }
   }
 }
@@ -276,8 +276,9 @@ extension MarketReport {
 
   private static func perDay(_ days: [DayTruth], _ path: KeyPath<DayTruth, Money>) -> String {
     guard !days.isEmpty else { return "" }
-    let sum = days.reduce(0) { $0 + $1[keyPath: path].micros }
-    return Text.money(micros: sum / Int64(days.count))
+    var sum = Money.zero
+    for day in days { sum.add(micros: day[keyPath: path].micros) }
+    return Text.money(micros: sum.micros / Int64(days.count))
   }
 
   static func percent(_ rate: Double) -> String { Text.decimal(rate * 100, places: 2) + " %" }
