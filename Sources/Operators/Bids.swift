@@ -130,7 +130,8 @@ public struct Bids: Operator {
       let bound = row.pointee.isKnown ? 2 * deviation : deviation
       row.pointee.isKnown =
         campaigns[campaign].goal.deviation(
-          value: record.pointee.relativeDeviation, conversions: record.pointee.conversionDeviation) <= bound
+          value: record.pointee.relativeDeviation, conversions: record.pointee.conversionDeviation)
+        <= bound
       propose(ad, of: campaign, isRefreshed: true)
     } else {
       row.pointee.estimate.evidence = record.pointee.evidence
