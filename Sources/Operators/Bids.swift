@@ -80,7 +80,7 @@ public struct Bids: Operator {
     if let paces {
       for i in 0..<paces.count { pace(paces[i]) }
     }
-    for i in 0..<estimates.count { estimate(estimates[i]) }
+    for i in 0..<estimates.count { estimate(estimates.address(i)) }
   }
 
   /// The catalogue says something new; what it does not mention stays.
@@ -117,23 +117,25 @@ public struct Bids: Operator {
     }
   }
 
-  private func estimate(_ record: EstimateRecord) {
-    let campaign = directory.ads.parent(record.ad)
-    if Int(record.ad) >= ads.count { ads.fill(to: Int(record.ad) + 1, with: Ad()) }
+  private func estimate(_ record: UnsafePointer<EstimateRecord>) {
+    let ad = record.pointee.ad
+    let campaign = directory.ads.parent(ad)
+    if Int(ad) >= ads.count { ads.fill(to: Int(ad) + 1, with: Ad()) }
     if Int(campaign) >= campaigns.count { campaigns.fill(to: Int(campaign) + 1, with: Campaign()) }
-    let row = ads.update(record.ad)
+    let row = ads.update(ad)
     let isNew = row.pointee.estimate.ad < 0
-    if isNew || record.isRefreshed {
-      if isNew { adsOfCampaign.add(record.ad, below: campaign) }
-      row.pointee.estimate = record
+    if isNew || record.pointee.isRefreshed {
+      if isNew { adsOfCampaign.add(ad, below: campaign) }
+      row.pointee.estimate = record.pointee
       let bound = row.pointee.isKnown ? 2 * deviation : deviation
       row.pointee.isKnown =
         campaigns[campaign].goal.deviation(
-          value: record.relativeDeviation, conversions: record.conversionDeviation) <= bound
-      propose(record.ad, of: campaign, isRefreshed: true)
+          value: record.pointee.relativeDeviation, conversions: record.pointee.conversionDeviation)
+        <= bound
+      propose(ad, of: campaign, isRefreshed: true)
     } else {
-      row.pointee.estimate.evidence = record.evidence
-      propose(record.ad, of: campaign, isRefreshed: false)
+      row.pointee.estimate.evidence = record.pointee.evidence
+      propose(ad, of: campaign, isRefreshed: false)
     }
   }
 

@@ -110,34 +110,39 @@ public struct Safety: Operator {
       default: break
       }
     }
-    for i in 0..<proposals.count { review(proposals[i], entry) }
+    for i in 0..<proposals.count { review(proposals.address(i), entry) }
   }
 
   private func takeAll(_ entry: borrowing Entry) {
-    for i in 0..<proposals.count { take(proposals[i], entry) }
+    for i in 0..<proposals.count { take(proposals.address(i), entry) }
   }
 
-  private func take(_ proposal: ProposalRecord, _ entry: borrowing Entry) {
-    let row = book.ad(proposal.ad)
+  /// Most proposals have only new evidence: the rest is neither read nor written.
+  private func take(_ proposal: UnsafePointer<ProposalRecord>, _ entry: borrowing Entry) {
+    let ad = proposal.pointee.estimate.ad
+    let row = book.ad(ad)
     if !row.pointee.isProposed {
-      book.list(proposal.ad)
+      book.list(ad)
       row.pointee.heardAt = entry.clock.milliseconds
-    } else if row.pointee.proposal.estimate.evidence != proposal.estimate.evidence {
+    } else if row.pointee.proposal.estimate.evidence != proposal.pointee.estimate.evidence {
       row.pointee.heardAt = entry.clock.milliseconds
     }
-    if proposal.isRefreshed {
-      row.pointee.proposal = proposal
+    if proposal.pointee.isRefreshed {
+      row.pointee.proposal = proposal.pointee
     } else {
-      row.pointee.proposal.estimate.evidence = proposal.estimate.evidence
+      row.pointee.proposal.estimate.evidence = proposal.pointee.estimate.evidence
     }
   }
 
-  private func review(_ proposal: ProposalRecord, _ entry: borrowing Entry) {
-    if proposal.isRefreshed { return review(proposal.ad, entry) }
-    let row = book.ads[proposal.ad]
+  private func review(_ proposal: UnsafePointer<ProposalRecord>, _ entry: borrowing Entry) {
+    let ad = proposal.pointee.estimate.ad
+    if proposal.pointee.isRefreshed { return review(ad, entry) }
+    let row = book.ads.address(ad)
     // It was let lapse, and is heard of again.
-    if row.publishedStatus.bids, entry.clock.milliseconds &- row.publishedAt >= every {
-      review(proposal.ad, entry)
+    if row.pointee.publishedStatus.bids,
+      entry.clock.milliseconds &- row.pointee.publishedAt >= every
+    {
+      review(ad, entry)
     }
   }
 
