@@ -39,7 +39,7 @@ struct Bidmill: ParsableCommand {
     version: version,
     subcommands: [
       Demo.self, Run.self, Replay.self, Simulate.self, Explain.self, Describe.self, Validate.self,
-      Inspect.self, Log.self,
+      Inspect.self, Log.self, Topics.self,
       Generate.self,
     ])
 
