@@ -19,7 +19,13 @@ struct JournalReading {
     input = try KafkaInput(cluster, topic: topic, partition: partition)
   }
 
-  var isEmpty: Bool { low == high }
+  /// Whether anything was ever committed: ends of transactions and what was aborted do not count.
+  func hasRecords() throws(LogError) -> Bool {
+    guard low < high else { return false }
+    defer { input.close() }
+    try input.seek(to: low)
+    return try next()
+  }
 
   /// Calls `body` with each journal after `number`, up to `last`.
   func read(

@@ -20,6 +20,8 @@ final class KafkaClient: @unchecked Sendable {
   /// library never logs passwords or keys.
   private final class Complaints: Sendable {
     let last = Mutex<String?>(nil)
+    /// Why a record was not delivered, the first of them.
+    let delivery = Mutex<rd_kafka_resp_err_t?>(nil)
   }
 
   let handle: OpaquePointer
@@ -59,6 +61,19 @@ final class KafkaClient: @unchecked Sendable {
       let message = String(cString: text)
       complaints.last.withLock { $0 = message }
     }
+    if kind == .producer {
+      rd_kafka_conf_set_dr_msg_cb(configuration) { _, message, opaque in
+        guard let message, let opaque, message.pointee.err != RD_KAFKA_RESP_ERR_NO_ERROR else {
+          return
+        }
+        let complaints = Unmanaged<Complaints>.fromOpaque(opaque).takeUnretainedValue()
+        let error = message.pointee.err
+        // Records that an abort takes back are no cause of it.
+        guard error != RD_KAFKA_RESP_ERR__PURGE_QUEUE, error != RD_KAFKA_RESP_ERR__PURGE_INFLIGHT
+        else { return }
+        complaints.delivery.withLock { $0 = $0 ?? error }
+      }
+    }
     var reason = [CChar](repeating: 0, count: 512)
     let type = kind == .consumer ? RD_KAFKA_CONSUMER : RD_KAFKA_PRODUCER
     guard let handle = rd_kafka_new(type, configuration, &reason, reason.count) else {
@@ -84,6 +99,15 @@ final class KafkaClient: @unchecked Sendable {
 
   /// What the library last warned of.
   var lastComplaint: String? { complaints.last.withLock { $0 } }
+
+  /// Why the first record failed that did since the last call.
+  func takeDeliveryError() -> rd_kafka_resp_err_t? {
+    rd_kafka_poll(handle, 0)
+    return complaints.delivery.withLock { error in
+      defer { error = nil }
+      return error
+    }
+  }
 
   private static func set(
     _ property: Topology.Property, _ configuration: OpaquePointer?

@@ -1,6 +1,14 @@
 import CKafka
 public import Streaming
 
+#if canImport(Glibc)
+  import Glibc
+#elseif canImport(Musl)
+  import Musl
+#elseif canImport(Darwin)
+  import Darwin
+#endif
+
 // The log on Apache Kafka, by librdkafka: nothing else in the project imports it.
 //
 // A group of a topology reads its partitions of all source topics (`KafkaInput`), and commits
@@ -77,6 +85,7 @@ public final class KafkaCluster: Sendable {
   private static let consumerPreferences = [
     ("queued.min.messages", "10000000"), ("queued.max.messages.kbytes", "32768"),
     ("fetch.queue.backoff.ms", "10"), ("socket.nagle.disable", "true"),
+    ("reconnect.backoff.max.ms", "1000"),
   ]
 
   /// Topics and how many partitions each has; absent ones are left out.
@@ -119,6 +128,15 @@ public final class KafkaCluster: Sendable {
 
   func unreachable(_ error: rd_kafka_resp_err_t) -> LogError {
     let last = consumer.lastComplaint.map { " (\($0))" } ?? ""
+    let silence = [
+      RD_KAFKA_RESP_ERR__TRANSPORT, RD_KAFKA_RESP_ERR__TIMED_OUT,
+      RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN, RD_KAFKA_RESP_ERR__RESOLVE,
+    ]
+    guard silence.contains(error) else {
+      return LogError(
+        .unavailable, recovery: .retry,
+        "\(settings.brokers) refuses: \(KafkaClient.text(error))\(last)")
+    }
     return LogError(
       .unavailable, recovery: .retry,
       "no broker of \(settings.brokers) answered within "
@@ -129,16 +147,22 @@ public final class KafkaCluster: Sendable {
   /// First and next offset of a topic's partition.
   func watermarks(_ topic: String, _ partition: Int32) throws(LogError) -> (low: Int64, high: Int64)
   {
+    let deadline = Deadline(milliseconds: settings.answerWithinMilliseconds)
     var (low, high): (Int64, Int64) = (0, 0)
-    let error = rd_kafka_query_watermark_offsets(
-      consumer.handle, topic, partition, &low, &high,
-      Int32(clamping: settings.answerWithinMilliseconds))
-    switch error {
-    case RD_KAFKA_RESP_ERR_NO_ERROR: return (low, high)
-    case RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART, RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC,
-      RD_KAFKA_RESP_ERR__UNKNOWN_PARTITION:
-      throw LogError(.missing, "\(settings.brokers) has no partition \(partition) of \(topic)")
-    default: throw unreachable(error)
+    while true {
+      let error = rd_kafka_query_watermark_offsets(
+        consumer.handle, topic, partition, &low, &high, max(deadline.left, 1))
+      switch error {
+      case RD_KAFKA_RESP_ERR_NO_ERROR: return (low, high)
+      // A topic that was just made, or a leader that has just changed.
+      case RD_KAFKA_RESP_ERR_NOT_LEADER_FOR_PARTITION, RD_KAFKA_RESP_ERR_LEADER_NOT_AVAILABLE:
+        guard !deadline.isOver else { throw unreachable(error) }
+        usleep(50_000)
+      case RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART, RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC,
+        RD_KAFKA_RESP_ERR__UNKNOWN_PARTITION:
+        throw LogError(.missing, "\(settings.brokers) has no partition \(partition) of \(topic)")
+      default: throw unreachable(error)
+      }
     }
   }
 

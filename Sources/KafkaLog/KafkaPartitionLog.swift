@@ -149,7 +149,7 @@ public final class KafkaPartitionLog: PartitionLog, @unchecked Sendable {
           + "Begin anew with another `group`")
     }
     guard number > 0 else {
-      guard try JournalReading(cluster, partition: partition).isEmpty else {
+      guard try !JournalReading(cluster, partition: partition).hasRecords() else {
         throw LogError(
           .badData,
           "the group \(group) has no committed offsets for partition \(partition), but its journal"

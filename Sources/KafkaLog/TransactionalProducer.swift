@@ -34,6 +34,7 @@ final class TransactionalProducer {
   private static let preferences = [
     ("queue.buffering.max.messages", "10000000"), ("queue.buffering.max.kbytes", "2097151"),
     ("socket.nagle.disable", "true"), ("linger.ms", "2"),
+    ("reconnect.backoff.max.ms", "1000"),
     // Records of our own limits; what the broker takes is its topics' `max.message.bytes`.
     ("message.max.bytes", "33554432"),
   ]
@@ -43,7 +44,8 @@ final class TransactionalProducer {
     self.settings = settings
     self.id = id
     client = try KafkaClient(
-      .producer, settings, owned: [("transactional.id", id)],
+      .producer, settings,
+      owned: [("transactional.id", id), ("delivery.report.only.error", "true")],
       preferred: TransactionalProducer.preferences)
     let client = client
     var topics: [Topic] = []
@@ -75,6 +77,7 @@ final class TransactionalProducer {
     group: KafkaGroupMetadata
   ) throws(LogError) {
     let deadline = Deadline(milliseconds: settings.commitWithinMilliseconds)
+    _ = client.takeDeliveryError()
     try during("begin", deadline) { _ in rd_kafka_begin_transaction(client.handle) }
     try produceOutputs(transaction, partition, deadline)
     for record in JournalRecord.parts(transaction.journal, number: transaction.number) {
@@ -146,6 +149,9 @@ final class TransactionalProducer {
       if outcome.isRetriable, !outcome.isFatal, !deadline.isOver { continue }
       throw unusable(outcome, "abort")
     }
+    // What the library says of the transaction names its state, not what brought it there.
+    var cause = cause
+    if let error = client.takeDeliveryError() { cause.replace(with: error) }
     return cause.refusal(id, settings)
       ?? LogError(
         .unavailable, recovery: .retry,
@@ -193,6 +199,12 @@ private struct Outcome {
     code = fatal
     isFatal = true
     text = KafkaClient.text(reason)
+  }
+
+  /// A record's own error says more.
+  mutating func replace(with error: rd_kafka_resp_err_t) {
+    code = error
+    text = "a record was not taken: \(KafkaClient.text(error))"
   }
 
   /// What no further try can change.
