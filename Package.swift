@@ -87,7 +87,9 @@ let package = Package(
       name: "SimulationTests", dependencies: ["Simulation", "Events"], swiftSettings: strict),
     .testTarget(
       name: "CommandTests",
-      dependencies: ["bidmill", "Streaming", "LocalLog", "Simulation", "Events"],
+      dependencies: [
+        "bidmill", "Streaming", "LocalLog", "KafkaLog", "CKafka", "Simulation", "Events",
+      ],
       swiftSettings: strict),
     .testTarget(
       name: "EngineTests",

@@ -129,7 +129,12 @@ final class KafkaClient: @unchecked Sendable {
 
   /// Empties the queue of what no one asked for, so that it does not grow.
   func discardEvents() {
-    while let message = rd_kafka_consumer_poll(handle, 0) { rd_kafka_message_destroy(message) }
+    while let message = rd_kafka_consumer_poll(handle, 0) {
+      precondition(
+        message.pointee.err != RD_KAFKA_RESP_ERR_NO_ERROR,
+        "records come into the queues of their partitions, never into the common one")
+      rd_kafka_message_destroy(message)
+    }
   }
 
   static func text(_ buffer: [CChar]) -> String {

@@ -36,10 +36,12 @@ public struct KafkaSettings: Sendable {
   public var answerWithinMilliseconds: Int64
   /// How long one try of a commit may take.
   public var commitWithinMilliseconds: Int64
+  /// How much is fetched ahead, per partition of a topic.
+  public var prefetchKilobytes = 32_768
 
   public init(
     brokers: String, group: String, properties: [Topology.Property] = [],
-    answerWithinMilliseconds: Int64 = 15_000, commitWithinMilliseconds: Int64 = 30_000
+    answerWithinMilliseconds: Int64 = 15_000, commitWithinMilliseconds: Int64 = 15_000
   ) {
     self.brokers = brokers
     self.group = group
@@ -68,7 +70,8 @@ public final class KafkaCluster: Sendable {
     self.settings = settings
     consumer = try KafkaClient(
       .consumer, settings, owned: KafkaCluster.consumerProperties(settings.group),
-      preferred: KafkaCluster.consumerPreferences)
+      preferred: KafkaCluster.consumerPreferences
+        + [("queued.max.messages.kbytes", "\(settings.prefetchKilobytes)")])
   }
 
   /// What the engine's guarantees rest on.
@@ -83,7 +86,7 @@ public final class KafkaCluster: Sendable {
   /// What a user may set otherwise. The client pauses fetching for a fixed second once it holds
   /// `queued.min.messages`: memory is bounded by bytes instead, per partition of a topic.
   private static let consumerPreferences = [
-    ("queued.min.messages", "10000000"), ("queued.max.messages.kbytes", "32768"),
+    ("queued.min.messages", "10000000"),
     ("fetch.queue.backoff.ms", "10"), ("socket.nagle.disable", "true"),
     ("reconnect.backoff.max.ms", "1000"),
   ]

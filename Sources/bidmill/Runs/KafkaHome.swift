@@ -58,14 +58,21 @@ struct KafkaHome {
   /// Opens every partition. Whoever had one before is fenced.
   func open() throws -> [any LivePartition] {
     try topics.checkNames(inputs)
+    let count = try topics.check(on: KafkaCluster(settings))
+    var settings = settings
+    settings.prefetchKilobytes = KafkaHome.prefetchKilobytes(count * inputs.count)
     let cluster = try KafkaCluster(settings)
-    let count = try topics.check(on: cluster)
     return try (0..<count).map { partition in
       try Partition(
         cluster.partitionLog(
           partition: Int32(partition), inputs: LiveHome.inputs(inputs, of: partition),
           outputs: topology.outputs))
     }
+  }
+
+  /// For each of so many partitions of topics: half a gigabyte for all of them together.
+  private static func prefetchKilobytes(_ count: Int) -> Int {
+    min(max((512 << 10) / max(count, 1), 1 << 10), 32 << 10)
   }
 
   private struct Partition: LivePartition {
