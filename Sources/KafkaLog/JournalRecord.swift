@@ -85,11 +85,13 @@ enum CommitMetadata {
     partition.metadata_size = text.utf8.count
   }
 
+  /// Nil where the offset is not one of our commits.
   static func number(_ partition: rd_kafka_topic_partition_t) -> Int64? {
     guard let start = partition.metadata else { return nil }
     let text = String(
       decoding: UnsafeRawBufferPointer(start: start, count: partition.metadata_size), as: UTF8.self)
-    guard text.hasPrefix(prefix) else { return nil }
-    return Int64(text.dropFirst(prefix.count))
+    guard text.hasPrefix(prefix), let number = Int64(text.dropFirst(prefix.count)), number > 0
+    else { return nil }
+    return number
   }
 }

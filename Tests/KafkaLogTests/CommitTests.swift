@@ -82,7 +82,7 @@ import Testing
 
   @Test func withoutAnAnswerTheOutcomeIsLookedUp() throws {
     let mock = try mock()
-    let log = try open(mock, within: 2_000)
+    let log = try open(mock, within: 5_000)
     mock.setDown(true)
     let error = try failure { try log.commit(transaction(1, [5], [("k", "v")])) }
     #expect(error.kind == .unavailable && error.recovery == .rewind, "\(error)")
@@ -143,8 +143,11 @@ import Testing
     CommitMetadata.set(123_456_789, on: &list.elements[0])
     #expect(CommitMetadata.number(list.elements[0]) == 123_456_789)
     #expect(CommitMetadata.number(list.elements[1]) == nil)
-    list.elements[1].metadata = strdup("somebody's own").map { UnsafeMutableRawPointer($0) }
-    list.elements[1].metadata_size = 14
-    #expect(CommitMetadata.number(list.elements[1]) == nil)
+    for text in ["somebody's own", "journal=", "journal=x", "journal=0", "journal=-1"] {
+      free(list.elements[1].metadata)
+      list.elements[1].metadata = strdup(text).map { UnsafeMutableRawPointer($0) }
+      list.elements[1].metadata_size = text.utf8.count
+      #expect(CommitMetadata.number(list.elements[1]) == nil, "\(text)")
+    }
   }
 }
