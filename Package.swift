@@ -65,7 +65,9 @@ let package = Package(
     .testTarget(name: "BiddingTests", dependencies: ["Bidding", "Events"], swiftSettings: strict),
     .testTarget(
       name: "OperatorTests",
-      dependencies: ["Operators", "Bidding", "Streaming", "Simulation", "TestKit", "Events"],
+      dependencies: [
+        "Operators", "Bidding", "Learning", "Streaming", "Simulation", "TestKit", "Events",
+      ],
       swiftSettings: strict),
     .testTarget(
       name: "LiveTests",

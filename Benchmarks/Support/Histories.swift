@@ -47,6 +47,50 @@ public enum Histories {
     }
     guard fclose(file) == 0, rename(part, path) == 0 else { throw BenchmarkFailure("no \(path)") }
   }
+
+  /// The first `count` records of a simulated market without a topology, as JSON Lines, unless the
+  /// file is there: 4 accounts of 20,000 people and 12 campaigns whose budgets and bids let them
+  /// show nearly all that they are offered.
+  public static func writeMarket(records count: Int, to path: String) throws {
+    guard access(path, F_OK) != 0 else { return }
+    let part = path + ".part"
+    guard let file = fopen(part, "wb") else { throw BenchmarkFailure("no \(path)") }
+    setvbuf(file, nil, _IOFBF, 1 << 20)
+    var world = MarketWorld()
+    world.days = 366
+    world.log.badPerMillion = 0
+    var account = MarketWorld.Account()
+    account.campaigns = (0..<3).map { number in
+      var campaign = MarketWorld.Campaign()
+      campaign.name = "campaign-\(number)"
+      campaign.budget = Money(micros: 100_000_000_000)
+      campaign.defaultBid = Money(micros: 20_000)
+      campaign.maxBid = Money(micros: 50_000)
+      return campaign
+    }
+    world.accounts = (0..<4).map { number in
+      var named = account
+      named.name = "account-\(number)"
+      return named
+    }
+    var market = Market(world, policy: .fixed)
+    var records = MarketRecords()
+    var left = count
+    while left > 0, market.now < market.end {
+      records.removeAll()
+      market.step(until: market.now + .minutes(1), into: &records)
+      for record in records.records.prefix(left) {
+        records.bytes.withUnsafeBytes {
+          _ = fwrite($0.baseAddress.map { $0 + record.start }, 1, record.count, file)
+        }
+        putc(10, file)
+      }
+      left -= records.records.count
+    }
+    guard fclose(file) == 0, left <= 0, rename(part, path) == 0 else {
+      throw BenchmarkFailure("no \(path)")
+    }
+  }
 }
 
 /// What a benchmark cannot go on without.

@@ -27,4 +27,12 @@ public struct BidGoal: BitwiseCopyable, Sendable, Equatable {
     case .roas: valueMicros / (Double(targetMicros) / 1e6)
     }
   }
+
+  /// Worth comes from conversions alone: what they bring is not asked.
+  public var isByConversions: Bool { kind == .cpa && targetMicros > 0 }
+
+  /// How uncertain the worth is, standard deviation by mean.
+  public func deviation(value: Double, conversions: Double) -> Double {
+    isByConversions ? conversions : value
+  }
 }

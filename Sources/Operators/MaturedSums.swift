@@ -67,6 +67,8 @@ struct RatePrior: BitwiseCopyable {
   var cvr: Double
   /// Conversions per impression that was only seen.
   var viewRate = 0.0
+  /// The account has conversions that brought something.
+  var isValueKnown = false
   /// A conversion's value in micros, and its variance; 0 while no value is known.
   var value = 0.0
   var valueVariance = 0.0
@@ -86,6 +88,7 @@ struct Shrinkage: BitwiseCopyable {
     var base = base
     // Evidence that has faded to nothing says nothing, in particular not by its quotients.
     if counts.values.count > 1e-9, counts.values.sum > 0 {
+      base.isValueKnown = true
       base.value = counts.values.sum / counts.values.count
       base.valueVariance = base.value * base.value
     }
@@ -99,7 +102,8 @@ struct Shrinkage: BitwiseCopyable {
       cvr: rate(parent.cvr, counts.clickCredits, of: counts.clickTrials).mean)
     prior.viewRate =
       (counts.viewCredits + strength * parent.viewRate) / (counts.viewTrials + strength)
-    if parent.value > 0 {
+    if parent.isValueKnown {
+      prior.isValueKnown = true
       let value = self.value(parent, counts)
       prior.value = value.mean
       prior.valueVariance = value.scale / (value.shape - 1)
@@ -124,6 +128,54 @@ struct Shrinkage: BitwiseCopyable {
   }
 }
 
+/// What the average ad below a prior is like: the mean of the ads' rates, each weighted by how much
+/// of its belief rests on its own evidence, n / (n + strength), and the prior as one ad. So an ad
+/// that is shown a thousand times as often as another counts at most as much as it.
+struct AverageAd {
+  private let strength: Double
+  private var ctr: Mean
+  private var cvr: Mean
+  private var viewRate: Mean
+
+  /// A weighted mean.
+  private struct Mean {
+    var weight = 1.0
+    var sum: Double
+
+    mutating func add(_ successes: Double, of trials: Double, _ strength: Double) {
+      // Successes without their trials are trials themselves.
+      let trials = max(trials, successes)
+      sum += successes / (trials + strength)
+      weight += trials / (trials + strength)
+    }
+
+    var value: Double { sum / weight }
+  }
+
+  init(below parent: RatePrior, _ shrinkage: Shrinkage) {
+    strength = shrinkage.strength
+    ctr = Mean(sum: parent.ctr)
+    cvr = Mean(sum: parent.cvr)
+    viewRate = Mean(sum: parent.viewRate)
+  }
+
+  mutating func add(_ counts: MaturedSums.Counts) {
+    ctr.add(counts.clicks, of: counts.impressions, strength)
+    cvr.add(counts.clickCredits, of: counts.clickTrials, strength)
+    viewRate.add(counts.viewCredits, of: counts.viewTrials, strength)
+  }
+
+  /// - Parameter value: where the value of a conversion is taken from: it is the campaign's, not
+  ///   the ads'.
+  func prior(value: RatePrior) -> RatePrior {
+    var prior = value
+    prior.ctr = ctr.value
+    prior.cvr = cvr.value
+    prior.viewRate = viewRate.value
+    return prior
+  }
+}
+
 /// What is believed of one ad.
 struct AdBelief: BitwiseCopyable {
   var ctr: BetaDistribution
@@ -132,8 +184,10 @@ struct AdBelief: BitwiseCopyable {
   var conversionRate: Double
   /// (Standard deviation by mean)² of that.
   var rateDeviationSquared: Double
-  /// Micros; 0 while no value is known in the account.
+  /// Micros; 0 while no value is known in the account. Below 0 where conversions cost more than
+  /// they bring.
   var valuePerConversion = 0.0
+  var isValueKnown = false
   /// (Standard deviation by mean)² of that.
   var valueDeviationSquared = 0.0
   /// Micros; 0 without spend.
@@ -151,10 +205,12 @@ struct AdBelief: BitwiseCopyable {
       clickRate * clickRate * (AdBelief.deviationSquared(ctr) + AdBelief.deviationSquared(cvr))
     rateDeviationSquared =
       (clickVariance + viewRate / viewWeight) / (conversionRate * conversionRate)
-    if prior.value > 0 {
+    if prior.isValueKnown {
       let value = shrinkage.value(prior, counts)
+      isValueKnown = true
       valuePerConversion = value.mean
-      valueDeviationSquared = value.varianceOfMean / (value.mean * value.mean)
+      // Of a value near nothing only that it is uncertain matters.
+      valueDeviationSquared = min(value.varianceOfMean / max(value.mean * value.mean, 1), 1e6)
     }
     spendPerImpression = counts.impressions > 1e-9 ? counts.spend / counts.impressions : 0
   }
@@ -162,8 +218,6 @@ struct AdBelief: BitwiseCopyable {
   private static func deviationSquared(_ rate: BetaDistribution) -> Double {
     rate.variance / (rate.mean * rate.mean)
   }
-
-  var isValueKnown: Bool { valuePerConversion > 0 }
 
   /// Micros.
   var valuePerImpression: Double { conversionRate * valuePerConversion }
@@ -178,7 +232,8 @@ struct AdBelief: BitwiseCopyable {
   /// of the logarithm. While no value is known it is common to all ads of an account, and the
   /// rates alone are compared.
   var logarithm: (mean: Double, deviation: Double) {
-    let value = isValueKnown ? valuePerConversion : 1
+    // What brings nothing, or less, has no logarithm: a micro stands in for it.
+    let value = max(isValueKnown ? valuePerConversion : 1, 1)
     let variance = Elementary.log1p(rateDeviationSquared + valueDeviationSquared)
     return (Elementary.log(conversionRate * value) - variance / 2, variance.squareRoot())
   }
@@ -190,6 +245,10 @@ struct AdBelief: BitwiseCopyable {
     let (mean, deviation) = logarithm
     let spend = Elementary.log(spendPerImpression)
     interval.mean = valuePerImpression / spendPerImpression
+    guard interval.mean > 0 else {
+      (interval.low, interval.high) = (interval.mean, interval.mean)
+      return interval
+    }
     interval.low = Elementary.exp(mean - spend - 1.6448536269514722 * deviation)
     interval.high = Elementary.exp(mean - spend + 1.6448536269514722 * deviation)
     return interval

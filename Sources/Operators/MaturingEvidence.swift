@@ -4,17 +4,20 @@ import Streaming
 /// Evidence that is too young to be believed, in buckets: by ad and slot until clicks had time to
 /// come, then by ad and hour until conversions had.
 ///
-/// A bucket has one timer, at its end plus the time to mature. An ad keeps its two newest buckets
-/// of a kind at hand, so that an event costs an addition; events that go back further open another
-/// bucket of the same slot or hour, which changes no sum. Rows of matured buckets are used again.
+/// A bucket has one timer, at its end plus the time to mature. An ad's buckets hang together, the
+/// newest first, and the one that was used last is at hand, so that an event costs an addition.
+/// Where an ad has very many, because its events come out of order by days, another bucket of the
+/// same slot or hour may be opened, which changes no sum. Rows of matured buckets are used again.
 struct MaturingEvidence {
   static let minute = TimeSpan.minutes(1).milliseconds
   static let hour = TimeSpan.hours(1).milliseconds
 
   /// A bucket of an ad: counts, and credits in millionths.
   struct Bucket: BitwiseCopyable {
-    /// Row of the ad; -1 when nobody's, then `start` is the next such row.
+    /// Row of the ad; -1 when nobody's.
     var ad: Int32
+    /// The ad's next older bucket, or the next row to use again; -1 at the end.
+    var next: Int32 = -1
     /// Begins at a multiple of a slot or an hour.
     var start: Int64
     var impressions: Int64 = 0
@@ -28,12 +31,13 @@ struct MaturingEvidence {
     var squares: Double = 0
   }
 
-  /// The newest buckets of an ad, by whether their number is even.
+  /// The buckets of an ad.
   struct Open: BitwiseCopyable {
-    var evenNumber: Int64 = -1
-    var oddNumber: Int64 = -1
-    var even: Int32 = -1
-    var odd: Int32 = -1
+    /// The one that was used last, by its number; -1 for none.
+    var number: Int64 = -1
+    var row: Int32 = -1
+    /// The first of all; -1 for none.
+    var first: Int32 = -1
   }
 
   /// Buckets of one kind.
@@ -56,47 +60,62 @@ struct MaturingEvidence {
     @inline(__always)
     func start(_ time: Int64) -> Int64 { time / length &* length }
 
-    /// The bucket of an ad for a time (ms), and whether it is new and needs its timer. O(1).
+    /// The bucket of an ad for a time (ms), and whether it is new and needs its timer. O(1) where
+    /// events are nearly in order.
     @inline(__always)
     func bucket(of ad: Int32, at time: Int64) -> (row: Int32, isNew: Bool) {
       if Int(ad) >= opens.count { opens.fill(to: Int(ad) + 1, with: Open()) }
       let number = time / length
       let open = opens.address(ad)
-      if number & 1 == 0 {
-        if open.pointee.evenNumber == number { return (open.pointee.even, false) }
-      } else {
-        if open.pointee.oddNumber == number { return (open.pointee.odd, false) }
-      }
-      return (add(ad, number), true)
+      if open.pointee.number == number { return (open.pointee.row, false) }
+      return find(ad, number)
     }
 
+    /// How many buckets of an ad are looked at before another one is opened.
+    private static let searchMax = 64
+
     @inline(never)
-    private func add(_ ad: Int32, _ number: Int64) -> Int32 {
-      let bucket = Bucket(ad: ad, start: number &* length)
-      let row: Int32
-      if free[0] >= 0 {
-        row = free[0]
-        free.update(0).pointee = Int32(truncatingIfNeeded: buckets[row].start)
-        buckets.update(row).pointee = bucket
-      } else {
-        row = buckets.append(bucket)
-      }
+    private func find(_ ad: Int32, _ number: Int64) -> (row: Int32, isNew: Bool) {
       let open = opens.update(ad)
-      if number & 1 == 0 {
-        (open.pointee.evenNumber, open.pointee.even) = (number, row)
-      } else {
-        (open.pointee.oddNumber, open.pointee.odd) = (number, row)
+      open.pointee.number = number
+      var row = open.pointee.first
+      var steps = 0
+      while row >= 0, steps < Self.searchMax {
+        if buckets.address(row).pointee.start == number &* length {
+          open.pointee.row = row
+          return (row, false)
+        }
+        row = buckets.address(row).pointee.next
+        steps += 1
       }
+      open.pointee.row = add(Bucket(ad: ad, next: open.pointee.first, start: number &* length))
+      open.pointee.first = open.pointee.row
+      return (open.pointee.row, true)
+    }
+
+    private func add(_ bucket: Bucket) -> Int32 {
+      let row = free[0]
+      guard row >= 0 else { return buckets.append(bucket) }
+      free.update(0).pointee = buckets[row].next
+      buckets.update(row).pointee = bucket
       return row
     }
 
-    /// Takes a bucket out.
+    /// Takes a bucket out. O(its ad's buckets).
     func take(_ row: Int32) -> Bucket {
       let bucket = buckets[row]
       let open = opens.update(bucket.ad)
-      if open.pointee.even == row { (open.pointee.evenNumber, open.pointee.even) = (-1, -1) }
-      if open.pointee.odd == row { (open.pointee.oddNumber, open.pointee.odd) = (-1, -1) }
-      buckets.update(row).pointee = Bucket(ad: -1, start: Int64(free[0]))
+      if open.pointee.row == row { (open.pointee.number, open.pointee.row) = (-1, -1) }
+      if open.pointee.first == row {
+        open.pointee.first = bucket.next
+      } else {
+        var before = open.pointee.first
+        while buckets.address(before).pointee.next != row {
+          before = buckets.address(before).pointee.next
+        }
+        buckets.update(before).pointee.next = bucket.next
+      }
+      buckets.update(row).pointee = Bucket(ad: -1, next: free[0], start: 0)
       free.update(0).pointee = row
       return bucket
     }

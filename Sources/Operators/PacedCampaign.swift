@@ -3,6 +3,12 @@ import Events
 
 /// What `pacing` keeps of a campaign. Times and spans in ms, money in micros.
 struct PacedCampaign: BitwiseCopyable {
+  /// In place of a timer's time: later than any.
+  static let noTimer = Int64.max
+  /// A schedule that ends later than three years ahead says no more about how to spread a budget
+  /// than one without an end does: some write the last day of the calendar where they mean none.
+  static let planSpanMax: Int64 = 1_096 * 86_400_000
+
   // Touched by every event.
   var ledger = SpendLedger()
   /// The local day that was reached: [dayStart, dayEnd).
@@ -22,11 +28,13 @@ struct PacedCampaign: BitwiseCopyable {
   /// An alert about spend beyond the budget was given today.
   var isAlerted = false
   var zone = TimeZoneID.utc
-  /// When the timers of these kinds are set for.
-  var midnightTimer = Int64.min
-  var scheduleTimer = Int64.min
+  /// The soonest that the timers of these kinds are set for.
+  var midnightTimer = noTimer
+  var scheduleTimer = noTimer
 
   // Touched by corrections.
+  /// Event time of the newest catalogue entry; older ones that come after it count no more.
+  var catalogueTime = Int64.min
   var start = Int64.min
   var end = Int64.max
   var lastTick: Int64 = 0
@@ -59,18 +67,26 @@ struct PacedCampaign: BitwiseCopyable {
     }
   }
 
+  /// The schedule's end, where it is near enough to plan for.
+  private func planEnd(at now: EventTime) -> Int64? {
+    end != Int64.max && end &- now.milliseconds <= PacedCampaign.planSpanMax ? end : nil
+  }
+
   /// A plan needs a budget and an end: the day's, or the schedule's.
-  var hasPlan: Bool { dailyBudget >= 0 || (totalBudget >= 0 && end != Int64.max) }
+  func hasPlan(at now: EventTime) -> Bool {
+    dailyBudget >= 0 || (totalBudget >= 0 && planEnd(at: now) != nil)
+  }
 
   /// Spend should set a timer that is not set yet.
-  var lacksTimer: Bool {
-    @inline(__always) get {
-      dailyBudget >= 0 ? !isTicking || midnightTimer != dayEnd : !isTicking && hasPlan
-    }
+  @inline(__always)
+  func lacksTimer(at now: EventTime) -> Bool {
+    dailyBudget >= 0 ? !isTicking || midnightTimer > dayEnd : !isTicking && hasPlan(at: now)
   }
 
   /// Corrections are due while there is spend, or a price of budget that should fall without it.
-  var needsTick: Bool { state == .running && hasPlan && (mu > 0 || tickMicros > 0) }
+  func needsTick(at now: EventTime) -> Bool {
+    state == .running && hasPlan(at: now) && (mu > 0 || tickMicros > 0)
+  }
 
   @inline(__always)
   mutating func take(_ price: Money) {
@@ -121,7 +137,7 @@ struct PacedCampaign: BitwiseCopyable {
   /// the slower pace.
   private func remaining(at now: EventTime) -> (budget: Double, end: EventTime) {
     let dayEnd = EventTime(milliseconds: min(dayEnd, end))
-    let scheduleEnd = EventTime(milliseconds: end == Int64.max ? self.dayEnd : end)
+    let scheduleEnd = EventTime(milliseconds: planEnd(at: now) ?? self.dayEnd)
     guard dailyBudget >= 0 else { return (Double(totalBudget - ledger.totalMicros), scheduleEnd) }
     let daily = (Double(dailyBudget - ledger.todayMicros), dayEnd)
     guard totalBudget >= 0 else { return daily }

@@ -9,8 +9,16 @@ public import Streaming
 /// exhausted in that very entry and until its own midnight; one that reaches its total budget
 /// until that is raised. While it runs, every `every` the price of budget follows what was spent
 /// against what should have been: the remaining budget, spread evenly over what remains of the day
-/// (or until the schedule ends). A campaign without a budget, or without spend, costs no timers.
-/// 168 bytes a campaign, and at most one timer each for the next correction, midnight and schedule.
+/// (or until the schedule ends; an end more than three years ahead counts as none here, so that a
+/// total budget is not spread over centuries). A campaign without a plan is not slowed down.
+///
+/// 176 bytes a campaign. A campaign without budget and schedule costs no timers, one without spend
+/// none for corrections and midnight. There is one timer for the next correction, and one each for
+/// midnight and schedule: it stays where the moment is put off and is set anew when it comes. Only
+/// a moment that is put forward costs one more, until the later one has lapsed.
+///
+/// Of catalogue entries the newest by event time counts; an older one that comes after it is
+/// ignored as a whole.
 public struct Pacing: Operator {
   public static let description = OperatorDescription(
     name: "pacing", version: 1,
@@ -123,7 +131,7 @@ public struct Pacing: Operator {
         row.pointee.inFlightMicros = max(
           row.pointee.tickMicros, row.pointee.lastTickMicros, price.micros)
         settle(number, row, now, entry)
-      } else if row.pointee.lacksTimer {
+      } else if row.pointee.lacksTimer(at: now) {
         row.pointee.take(price)
         return setTimers(number, row, now, entry)
       }
@@ -171,10 +179,17 @@ public struct Pacing: Operator {
     guard case .campaign(let details)? = entry.details(of: event) else { return }
     let number = event.pointee.campaign.row
     let row = campaign(number)
+    guard event.pointee.time.milliseconds >= row.pointee.catalogueTime else { return }
+    row.pointee.catalogueTime = event.pointee.time.milliseconds
     let now = max(entry.clock, event.pointee.time)
     if now.milliseconds >= row.pointee.dayEnd { beginDay(number, row, now, entry) }
     let before = row.pointee
     apply(details, number, row, now)
+    // Without a plan nothing corrects the pace any more: it must not stay where it was.
+    let hasPlan = row.pointee.hasPlan(at: now)
+    if hasPlan != before.hasPlan(at: now) {
+      row.pointee.mu = hasPlan && isThrottling ? 1 / Throttle.initialProbability - 1 : 0
+    }
     let after = row.pointee
     if after.dailyBudget != before.dailyBudget, after.dailyBudget < after.ledger.todayMicros,
       after.dailyBudget >= 0
@@ -204,10 +219,7 @@ public struct Pacing: Operator {
     _ details: EventDetails.Campaign, _ number: Int32,
     _ row: UnsafeMutablePointer<PacedCampaign>, _ now: EventTime
   ) {
-    if !row.pointee.isKnown {
-      row.pointee.isKnown = true
-      if isThrottling { row.pointee.mu = 1 / Throttle.initialProbability - 1 }
-    }
+    row.pointee.isKnown = true
     if let budget = details.dailyBudget { row.pointee.dailyBudget = max(0, budget.micros) }
     if let budget = details.totalBudget { row.pointee.totalBudget = max(0, budget.micros) }
     if let start = details.start { row.pointee.start = start.milliseconds }
@@ -275,26 +287,27 @@ public struct Pacing: Operator {
 
   // MARK: Timers
 
-  /// Sets those timers that a campaign needs and does not have.
+  /// Sets those timers that a campaign needs and does not have. Timers cannot be taken back: one
+  /// that is set for an earlier moment than is needed serves, as it comes here when it is due.
   @inline(never)
   private func setTimers(
     _ number: Int32, _ row: UnsafeMutablePointer<PacedCampaign>, _ now: EventTime,
     _ entry: borrowing Entry
   ) {
-    if row.pointee.needsTick, !row.pointee.isTicking {
+    if row.pointee.needsTick(at: now), !row.pointee.isTicking {
       row.pointee.isTicking = true
       let last = entry.clock.milliseconds / every * every
       row.pointee.lastTick = max(row.pointee.lastTick, last)
       add(.tick, number, at: last + every)
     }
     if row.pointee.ledger.todayMicros > 0, row.pointee.dailyBudget >= 0,
-      row.pointee.midnightTimer != row.pointee.dayEnd
+      row.pointee.midnightTimer > row.pointee.dayEnd
     {
       row.pointee.midnightTimer = row.pointee.dayEnd
       add(.midnight, number, at: row.pointee.dayEnd)
     }
     if let boundary = row.pointee.nextBoundary(after: now),
-      row.pointee.scheduleTimer != boundary
+      row.pointee.scheduleTimer > boundary
     {
       row.pointee.scheduleTimer = boundary
       add(.schedule, number, at: boundary)
@@ -313,17 +326,19 @@ public struct Pacing: Operator {
       switch TimerKind(rawValue: timer.key >> 32) {
       case .tick: tick(number, row, entry)
       case .midnight where timer.due == row.pointee.midnightTimer:
-        row.pointee.midnightTimer = Int64.min
+        row.pointee.midnightTimer = PacedCampaign.noTimer
         if entry.clock.milliseconds >= row.pointee.dayEnd {
           beginDay(number, row, entry.clock, entry)
+        } else {
+          setTimers(number, row, entry.clock, entry)
         }
       case .schedule where timer.due == row.pointee.scheduleTimer:
-        row.pointee.scheduleTimer = Int64.min
+        row.pointee.scheduleTimer = PacedCampaign.noTimer
         if entry.clock.milliseconds >= row.pointee.dayEnd {
           beginDay(number, row, entry.clock, entry)
         }
         settle(number, row, entry.clock, entry)
-      // Set for a day or a schedule that was changed since.
+      // An earlier one was set since, and has done its work.
       default: break
       }
     }
@@ -338,7 +353,7 @@ public struct Pacing: Operator {
     // It may come before the timers of midnight and of the schedule.
     if now.milliseconds >= row.pointee.dayEnd { beginDay(number, row, now, entry) }
     if row.pointee.state(at: now) != row.pointee.state { settle(number, row, now, entry) }
-    guard row.pointee.state == .running, row.pointee.hasPlan else {
+    guard row.pointee.state == .running, row.pointee.hasPlan(at: now) else {
       return row.pointee.closeTick()
     }
     // Nothing can be said about a time that has only begun.
@@ -375,14 +390,17 @@ public struct Pacing: Operator {
       guard row.isKnown || row.ledger.totalMicros != 0 else { continue }
       let owner = directory.campaigns.hash(number)
       digest.add(
-        owner: owner, row.ledger.todayMicros, row.ledger.totalMicros, row.dayStart,
-        Int64(row.state.rawValue), row.tickMicros, row.lastTickMicros, row.tickCount)
+        owner: owner, row.ledger.todayMicros, row.ledger.totalMicros, row.dayStart, row.dayEnd,
+        Int64(row.state.rawValue), row.tickMicros, row.lastTickMicros, row.tickCount,
+        row.lastTick, row.inFlightMicros, row.isAlerted ? 1 : 0)
       digest.add(
-        owner: owner, row.dailyBudget, row.totalBudget, row.start, row.end,
-        Int64(row.zone.rawValue))
+        owner: owner, row.isKnown ? 1 : 0, row.catalogueTime, row.dailyBudget, row.totalBudget,
+        row.start, row.end, Int64(row.zone.rawValue))
       digest.add(
         owner: owner, Int64(bitPattern: row.mu.bitPattern),
-        Int64(bitPattern: row.price.bitPattern), Int64(bitPattern: row.published.bitPattern))
+        Int64(bitPattern: row.price.bitPattern), Int64(bitPattern: row.published.bitPattern),
+        row.planStart, row.planBaseMicros, row.isTicking ? 1 : 0, row.midnightTimer,
+        row.scheduleTimer)
     }
   }
 }

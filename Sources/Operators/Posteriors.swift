@@ -448,12 +448,22 @@ public struct Posteriors: Operator {
     ads.address(ad).pointee.sums.counts(at: now, decay)
   }
 
-  /// What is believed of a campaign's ads in general.
+  /// What is believed of a campaign's ads in general: what its average ad is like, not what its
+  /// average impression is, which would be that of the ad that is shown most. Of a campaign with
+  /// too many ads to look at each it is the latter.
   private func prior(of campaign: Int32, at now: Int64) -> RatePrior {
     let row = campaigns.address(campaign)
-    let account = accounts[row.pointee.account].counts(at: now, decay)
-    return shrinkage.child(
-      of: shrinkage.account(prior, account), row.pointee.sums.counts(at: now, decay))
+    let account = shrinkage.account(
+      prior, accounts[row.pointee.account].counts(at: now, decay))
+    let pooled = shrinkage.child(of: account, row.pointee.sums.counts(at: now, decay))
+    guard Int(row.pointee.count) <= Posteriors.armsMax else { return pooled }
+    var average = AverageAd(below: account, shrinkage)
+    var ad = row.pointee.first
+    while ad >= 0 {
+      average.add(counts(of: ad, at: now))
+      ad = ads[ad].next
+    }
+    return average.prior(value: pooled)
   }
 
   /// Computes anew what is believed of a campaign's ads, and gives a record of each that changed.
@@ -570,6 +580,7 @@ public struct Posteriors: Operator {
     record.pointee.valuePerConversionMicros = belief.valuePerConversion
     record.pointee.valuePerImpressionMicros = belief.valuePerImpression
     record.pointee.relativeDeviation = belief.relativeDeviation
+    record.pointee.conversionDeviation = belief.rateDeviationSquared.squareRoot()
     record.pointee.roas = belief.roas
     record.pointee.share = share
     output.append(record.pointee)

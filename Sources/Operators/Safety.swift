@@ -11,7 +11,7 @@ public import Streaming
 /// end of a replay for what was counted since; at most one a second and ad, except stops, which
 /// are never held back. Times are the clock's.
 ///
-/// About 500 bytes an ad. O(1) a proposal; an order costs its scope's ads.
+/// About 400 bytes an ad. O(1) a proposal; an order costs its scope's ads.
 public struct Safety: Operator {
   public static let description = OperatorDescription(
     name: "safety", version: 1,
@@ -29,10 +29,10 @@ public struct Safety: Operator {
             "every", .duration(.seconds(1)...(.days(1))), default: "4m",
             meaning: "What bids is published this often even if nothing changed."),
           SettingDescription(
-            "idle", .duration(.minutes(1)...(.days(400))), default: "1d",
+            "idle", .duration(.minutes(1)...(.days(400))), default: "7d",
             meaning: """
-              An ad of a campaign that the catalogue does not know is let lapse when nothing was \
-              heard of it for this long.
+              An ad that nothing was heard of for this long (no impression, click, credit or \
+              auction) is let lapse.
               """),
         ]), default: "{}",
         meaning: "When a record is published."),
@@ -76,6 +76,13 @@ public struct Safety: Operator {
         setting: "valid_for",
         message: "`valid_for` is longer than `publish.every`, or bids lapse between two records")
     }
+    guard stepLimit - 1 >= change else {
+      throw SettingProblem(
+        setting: "step_limit",
+        message:
+          "`step_limit` lets a bid rise by at least `publish.change`, or a step would not be "
+          + "worth a record")
+    }
     events = setup.events()
     proposals = setup.input(ProposalRecord.self)
     output = setup.output(BidParameterRecord.self)
@@ -103,34 +110,39 @@ public struct Safety: Operator {
       default: break
       }
     }
-    for i in 0..<proposals.count { review(proposals[i], entry) }
+    for i in 0..<proposals.count { review(proposals.address(i), entry) }
   }
 
   private func takeAll(_ entry: borrowing Entry) {
-    for i in 0..<proposals.count { take(proposals[i], entry) }
+    for i in 0..<proposals.count { take(proposals.address(i), entry) }
   }
 
-  private func take(_ proposal: ProposalRecord, _ entry: borrowing Entry) {
-    let row = book.ad(proposal.ad)
+  /// Most proposals have only new evidence: the rest is neither read nor written.
+  private func take(_ proposal: UnsafePointer<ProposalRecord>, _ entry: borrowing Entry) {
+    let ad = proposal.pointee.estimate.ad
+    let row = book.ad(ad)
     if !row.pointee.isProposed {
-      book.list(proposal.ad)
+      book.list(ad)
       row.pointee.heardAt = entry.clock.milliseconds
-    } else if row.pointee.proposal.estimate.evidence != proposal.estimate.evidence {
+    } else if row.pointee.proposal.estimate.evidence != proposal.pointee.estimate.evidence {
       row.pointee.heardAt = entry.clock.milliseconds
     }
-    if proposal.isRefreshed {
-      row.pointee.proposal = proposal
+    if proposal.pointee.isRefreshed {
+      row.pointee.proposal = proposal.pointee
     } else {
-      row.pointee.proposal.estimate.evidence = proposal.estimate.evidence
+      row.pointee.proposal.estimate.evidence = proposal.pointee.estimate.evidence
     }
   }
 
-  private func review(_ proposal: ProposalRecord, _ entry: borrowing Entry) {
-    if proposal.isRefreshed { return review(proposal.ad, entry) }
-    let row = book.ads[proposal.ad]
+  private func review(_ proposal: UnsafePointer<ProposalRecord>, _ entry: borrowing Entry) {
+    let ad = proposal.pointee.estimate.ad
+    if proposal.pointee.isRefreshed { return review(ad, entry) }
+    let row = book.ads.address(ad)
     // It was let lapse, and is heard of again.
-    if row.publishedStatus.bids, entry.clock.milliseconds &- row.publishedAt >= every {
-      review(proposal.ad, entry)
+    if row.pointee.publishedStatus.bids,
+      entry.clock.milliseconds &- row.pointee.publishedAt >= every
+    {
+      review(ad, entry)
     }
   }
 
@@ -138,7 +150,8 @@ public struct Safety: Operator {
     guard case .campaign(let details)? = entry.details(of: event) else { return }
     let row = event.pointee.campaign.row
     let campaign = book.campaign(row)
-    campaign.pointee.isCatalogued = true
+    guard event.pointee.time.milliseconds >= campaign.pointee.describedAt else { return }
+    campaign.pointee.describedAt = event.pointee.time.milliseconds
     if let status = details.status { campaign.pointee.status = status }
     if let bid = details.maxBid { campaign.pointee.maxBidMicros = max(bid.micros, 0) }
     if let ceiling = details.ceilingMicros {
@@ -172,36 +185,59 @@ public struct Safety: Operator {
       found = true
       give(order, to: .ad, ad, event, entry)
     }
-    if !found { ignore(event, .unknownAd) }
+    if !found {
+      let stops = order.action == .kill || order.action == .pause
+      ignore(event, .unknownAd, stops ? .critical : .warning)
+    }
   }
 
   private func give(
     _ order: EventDetails.Control, to scope: SafetyBook.Scope, _ row: Int32,
     _ event: UnsafePointer<Event>, _ entry: borrowing Entry
   ) {
-    let refusal = book.orders(scope, row).pointee.take(
-      order.action, valueMicros: order.valueMicros, until: order.until, clock: entry.clock)
+    let refusal = book.orders(scope, row).pointee.standing.take(
+      order.action, valueMicros: order.valueMicros, until: order.until, at: event.pointee.time,
+      clock: entry.clock)
     switch refusal {
     case .missingValue: return ignore(event, .missingValue)
     case .expired: return ignore(event, .expired)
+    case .superseded: return ignore(event, .superseded)
     case nil: break
     }
-    switch order.action {
-    case .resume, .release: break
-    case .pause, .kill, .setMaxBid, .setMultiplier:
-      if let until = order.until {
-        timers.add(at: until, key: SafetyTimer.orderEnd(scope, row).key)
-      }
+    setOrderEnd(scope, row, entry)
+    reviewAll(scope, row, entry)
+  }
+
+  /// One timer a scope, however many orders come: for the first that ends.
+  private func setOrderEnd(
+    _ scope: SafetyBook.Scope, _ row: Int32, _ entry: borrowing Entry
+  ) {
+    let orders = book.orders(scope, row)
+    guard let end = orders.pointee.standing.nextEnd(after: entry.clock),
+      orders.pointee.timerAt == 0 || end.milliseconds < orders.pointee.timerAt
+    else { return }
+    orders.pointee.timerAt = end.milliseconds
+    timers.add(at: end, key: SafetyTimer.orderEnd(scope, row).key)
+  }
+
+  private func endOrders(_ scope: SafetyBook.Scope, _ row: Int32, _ entry: borrowing Entry) {
+    let orders = book.orders(scope, row)
+    if orders.pointee.timerAt <= entry.clock.milliseconds {
+      orders.pointee.timerAt = 0
+      setOrderEnd(scope, row, entry)
     }
     reviewAll(scope, row, entry)
   }
 
-  private func ignore(_ event: UnsafePointer<Event>, _ why: AlertRecord.Subject) {
+  private func ignore(
+    _ event: UnsafePointer<Event>, _ why: AlertRecord.Subject,
+    _ severity: Alert.Severity = .warning
+  ) {
     ignoredOrders.add()
     alerts.append(
       AlertRecord(
         account: event.pointee.account.row, campaign: event.pointee.campaign.row,
-        ad: event.pointee.ad.row, kind: .anomaly, severity: .warning, subject: why, observed: 0,
+        ad: event.pointee.ad.row, kind: .anomaly, severity: severity, subject: why, observed: 0,
         expected: 0))
   }
 
@@ -209,7 +245,7 @@ public struct Safety: Operator {
     takeAll(entry)
     for timer in due {
       switch SafetyTimer(key: timer.key) {
-      case .orderEnd(let scope, let row): reviewAll(scope, row, entry)
+      case .orderEnd(let scope, let row): endOrders(scope, row, entry)
       case .refresh(let ad):
         book.ad(ad).pointee.isRefreshSet = false
         review(ad, entry)
@@ -263,7 +299,7 @@ public struct Safety: Operator {
     let isNew = row.pointee.sequence == 0
     if !isNew, !isWorthSaying(decision, than: row.pointee) {
       guard decision.status.bids, since >= every else { return setRefresh(ad, decision.status) }
-      guard isLive(ad, clock) else { return }
+      guard clock &- row.pointee.heardAt < idle else { return }
     }
     if !isNew, decision.status.bids, since < Safety.pauseMilliseconds { return holdBack(ad) }
     publish(ad, decision, entry)
@@ -283,16 +319,9 @@ public struct Safety: Operator {
     if decision.status != row.publishedStatus || decision.capMicros != row.publishedCapMicros {
       return true
     }
+    if !decision.status.bids { return decision.reasons != row.publishedReasons }
     let moved = abs(decision.bidMicros &- row.publishedBidMicros)
     return moved > 0 && Double(moved) >= change * Double(row.publishedBidMicros)
-  }
-
-  /// Whether somebody may still bid for the ad: its campaign is in the catalogue, or it was heard
-  /// of.
-  private func isLive(_ ad: Int32, _ clock: Int64) -> Bool {
-    let campaign = directory.ads.parent(ad)
-    return book.campaign(campaign).pointee.isCatalogued
-      || clock &- book.ad(ad).pointee.heardAt < idle
   }
 
   private func setRefresh(_ ad: Int32, _ status: BidStatus) {
@@ -350,8 +379,8 @@ public struct Safety: Operator {
     let campaignRow = directory.ads.parent(ad)
     let campaign = book.campaign(campaignRow)
     let scopes = (
-      row.pointee.orders, campaign.pointee.orders,
-      book.account(directory.campaigns.parent(campaignRow)).pointee.orders
+      row.pointee.orders.standing, campaign.pointee.orders.standing,
+      book.account(directory.campaigns.parent(campaignRow)).pointee.orders.standing
     )
     let stop = stop(row.pointee.proposal.pace, campaign.pointee.status, scopes, entry.clock)
     if let status = stop.status {
@@ -380,7 +409,8 @@ public struct Safety: Operator {
       stepLimit: stepLimit)
     let bounded = limits.bound(
       bidMicros: BidLimits.micros(proposal.bidMicros * multiplier),
-      valueMicros: proposal.isLearning ? nil : proposal.estimate.valuePerImpressionMicros,
+      // The default bid stands in for a value that is not known.
+      valueMicros: proposal.usesDefault ? nil : proposal.valueMicros,
       lastMicros: row.pointee.lastBidMicros > 0 ? row.pointee.lastBidMicros : nil)
     return Decision(
       status: proposal.isLearning ? .learning : .active, bidMicros: bounded.bidMicros,

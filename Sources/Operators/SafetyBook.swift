@@ -12,11 +12,18 @@ struct SafetyBook {
     case ad = 2
   }
 
+  /// The orders of a scope, and the timer that ends the first of them.
+  struct Orders: BitwiseCopyable, Equatable {
+    var standing = StandingOrders()
+    /// In ms of event time; 0 where there is none.
+    var timerAt: Int64 = 0
+  }
+
   struct Ad: BitwiseCopyable {
     var proposal = ProposalRecord(
       estimate: EstimateRecord(ad: -1, isRefreshed: false), isRefreshed: false, isLearning: true,
-      usesDefault: false, pace: .running, pacing: 1, worthMicros: 0, bidMicros: 0)
-    var orders = StandingOrders()
+      usesDefault: false, pace: .running, pacing: 1, worthMicros: 0, valueMicros: 0, bidMicros: 0)
+    var orders = Orders()
     /// Of the newest record; 0 before the first.
     var sequence: Int64 = 0
     /// The clock's time of the newest record, in ms.
@@ -40,17 +47,18 @@ struct SafetyBook {
   }
 
   struct Campaign: BitwiseCopyable {
-    var orders = StandingOrders()
+    var orders = Orders()
     /// Micros; below 0: none.
     var maxBidMicros: Int64 = -1
     /// Millionths of the value; below 0: none.
     var ceilingMillionths: Int64 = -1
     var status = EventDetails.Campaign.Status.active
-    var isCatalogued = false
+    /// Time of the newest catalogue entry, in ms.
+    var describedAt = Int64.min
   }
 
   struct Account: BitwiseCopyable {
-    var orders = StandingOrders()
+    var orders = Orders()
   }
 
   private let directory: Directory
@@ -96,7 +104,7 @@ struct SafetyBook {
     campaignsOfAccount.add(campaign, below: directory.campaigns.parent(campaign))
   }
 
-  func orders(_ scope: Scope, _ row: Int32) -> UnsafeMutablePointer<StandingOrders> {
+  func orders(_ scope: Scope, _ row: Int32) -> UnsafeMutablePointer<Orders> {
     switch scope {
     case .account: pointer(to: \.orders, of: account(row))
     case .campaign: pointer(to: \.orders, of: campaign(row))
@@ -105,8 +113,8 @@ struct SafetyBook {
   }
 
   private func pointer<Row>(
-    to field: WritableKeyPath<Row, StandingOrders>, of row: UnsafeMutablePointer<Row>
-  ) -> UnsafeMutablePointer<StandingOrders> {
+    to field: WritableKeyPath<Row, Orders>, of row: UnsafeMutablePointer<Row>
+  ) -> UnsafeMutablePointer<Orders> {
     guard let pointer = row.pointer(to: field) else {
       preconditionFailure("orders are stored in their row")
     }
@@ -133,10 +141,10 @@ struct SafetyBook {
       let campaign = campaigns[row]
       let owner = directory.campaigns.hash(row)
       add(campaign.orders, of: owner, to: &digest)
-      if campaign.isCatalogued {
+      if campaign.describedAt != Int64.min {
         digest.add(
           owner: owner, campaign.maxBidMicros, campaign.ceilingMillionths,
-          Int64(campaign.status.rawValue))
+          Int64(campaign.status.rawValue), campaign.describedAt)
       }
     }
     for row in 0..<Int32(accounts.count) {
@@ -154,14 +162,17 @@ struct SafetyBook {
       owner: owner, ad.sequence, ad.publishedAt, ad.publishedBidMicros, ad.publishedCapMicros,
       ad.lastBidMicros, ad.heardAt, Int64(ad.publishedReasons.rawValue),
       Int64(ad.publishedStatus.rawValue), ad.isRefreshSet ? 1 : 0, ad.isHeldBack ? 1 : 0,
-      Int64(bitPattern: ad.proposal.bidMicros.bitPattern), evidence.impressions, evidence.clicks,
+      Int64(bitPattern: ad.proposal.bidMicros.bitPattern), Int64(ad.proposal.pace.rawValue),
+      Int64(bitPattern: ad.proposal.pacing.bitPattern), ad.proposal.isLearning ? 1 : 0,
+      ad.proposal.usesDefault ? 1 : 0, evidence.impressions, evidence.clicks,
       evidence.conversionsMillionths, evidence.value.micros, evidence.spend.micros)
   }
 
-  private func add(_ orders: StandingOrders, of owner: UInt64, to digest: inout StateDigest) {
-    guard orders != StandingOrders() else { return }
-    let words = orders.words
+  private func add(_ orders: Orders, of owner: UInt64, to digest: inout StateDigest) {
+    guard orders != Orders() else { return }
+    let (words, times) = (orders.standing.words, orders.standing.times)
     digest.add(owner: owner, words.0, words.1, words.2, words.3, words.4, words.5)
+    digest.add(owner: owner, times.0, times.1, times.2, times.3, orders.timerAt)
   }
 }
 

@@ -51,6 +51,10 @@ struct TextStore {
     return Identifier(hash: 0, start: bytes, length: UInt32(length))
   }
 
+  /// Loads what reading a text begins with; returns something of it.
+  @inline(__always)
+  func touch(_ start: Int32) -> UInt64 { words[start] }
+
   private func memoryCopy(
     _ target: UnsafeMutablePointer<UInt64>, _ source: UnsafePointer<UInt8>, _ count: Int
   ) {

@@ -62,42 +62,63 @@ import Testing
 
   @Test func aPauseEnds() {
     var orders = StandingOrders()
-    #expect(orders.take(.pause, valueMicros: nil, until: until(5_000), clock: now) == nil)
+    #expect(orders.take(.pause, valueMicros: nil, until: until(5_000), at: now, clock: now) == nil)
     #expect(orders.isPaused(at: until(4_999)))
     #expect(!orders.isPaused(at: until(5_000)))
-    #expect(orders.take(.pause, valueMicros: nil, until: nil, clock: now) == nil)
+    #expect(orders.take(.pause, valueMicros: nil, until: nil, at: now, clock: now) == nil)
     #expect(orders.isPaused(at: .latest))
-    #expect(orders.take(.resume, valueMicros: nil, until: nil, clock: now) == nil)
+    #expect(orders.take(.resume, valueMicros: nil, until: nil, at: now, clock: now) == nil)
     #expect(!orders.isPaused(at: now))
   }
 
   @Test func onlyAReleaseLiftsAKill() {
     var orders = StandingOrders()
-    #expect(orders.take(.kill, valueMicros: nil, until: nil, clock: now) == nil)
-    #expect(orders.take(.resume, valueMicros: nil, until: nil, clock: now) == nil)
+    #expect(orders.take(.kill, valueMicros: nil, until: nil, at: now, clock: now) == nil)
+    #expect(orders.take(.resume, valueMicros: nil, until: nil, at: now, clock: now) == nil)
     #expect(orders.isKilled(at: now))
-    #expect(orders.take(.release, valueMicros: nil, until: nil, clock: now) == nil)
-    #expect(orders == StandingOrders())
+    #expect(orders.take(.release, valueMicros: nil, until: nil, at: now, clock: now) == nil)
+    #expect(!orders.isKilled(at: now))
+    #expect(orders.nextEnd(after: now) == nil)
+  }
+
+  /// An order counts by when it was given, not by when it came.
+  @Test func anOlderOrderChangesNothing() {
+    var orders = StandingOrders()
+    let (early, late) = (until(300), until(600))
+    #expect(orders.take(.kill, valueMicros: nil, until: nil, at: late, clock: now) == nil)
+    #expect(
+      orders.take(.release, valueMicros: nil, until: nil, at: early, clock: now) == nil,
+      "of the other kinds nothing newer is known")
+    #expect(orders.isKilled(at: now))
+    #expect(
+      orders.take(.kill, valueMicros: nil, until: until(9_000), at: early, clock: now)
+        == .superseded)
+    #expect(orders.nextEnd(after: now) == nil)
+    #expect(orders.take(.release, valueMicros: nil, until: nil, at: late, clock: now) == nil)
+    #expect(!orders.isKilled(at: now))
   }
 
   @Test func capsAndFactorsNeedAValue() {
     var orders = StandingOrders()
     #expect(
-      orders.take(.setMaxBid, valueMicros: nil, until: nil, clock: now) == .missingValue)
+      orders.take(.setMaxBid, valueMicros: nil, until: nil, at: now, clock: now) == .missingValue)
     #expect(
-      orders.take(.setMultiplier, valueMicros: nil, until: nil, clock: now) == .missingValue)
+      orders.take(.setMultiplier, valueMicros: nil, until: nil, at: now, clock: now)
+        == .missingValue)
     #expect(orders == StandingOrders())
-    #expect(orders.take(.setMaxBid, valueMicros: -5, until: nil, clock: now) == nil)
+    #expect(orders.take(.setMaxBid, valueMicros: -5, until: nil, at: now, clock: now) == nil)
     #expect(orders.maxBidMicros(at: now) == 0)
     #expect(
-      orders.take(.setMultiplier, valueMicros: 1_500_000, until: until(2_000), clock: now) == nil)
+      orders.take(.setMultiplier, valueMicros: 1_500_000, until: until(2_000), at: now, clock: now)
+        == nil)
     #expect(orders.multiplier(at: now) == 1.5)
     #expect(orders.multiplier(at: until(2_000)) == 1)
   }
 
   @Test func ordersOfThePastAreRefused() {
     var orders = StandingOrders()
-    #expect(orders.take(.kill, valueMicros: nil, until: until(1_000), clock: now) == .expired)
+    #expect(
+      orders.take(.kill, valueMicros: nil, until: until(1_000), at: now, clock: now) == .expired)
     #expect(!orders.isKilled(at: now))
   }
 }
@@ -112,5 +133,13 @@ import Testing
     #expect(worth(.roas, 2_000_000) == 1_500)
     #expect(worth(.roas, 0) == 3_000)
     #expect(worth(.cpa, -1) == 3_000)
+  }
+
+  @Test func aCostPerConversionDoesNotAskForValues() {
+    let cpa = BidGoal(kind: .cpa, targetMicros: 5_000_000)
+    #expect(cpa.isByConversions && cpa.deviation(value: .infinity, conversions: 0.2) == 0.2)
+    let roas = BidGoal(kind: .roas, targetMicros: 5_000_000)
+    #expect(!roas.isByConversions && roas.deviation(value: 0.3, conversions: 0.2) == 0.3)
+    #expect(!BidGoal(kind: .cpa, targetMicros: 0).isByConversions)
   }
 }

@@ -109,6 +109,33 @@ import Testing
     #expect(work.run("log", "verify", "data").status == 0)
   }
 
+  /// A replay that stops says more because it is the end; one that goes on from its snapshot must
+  /// not know about that.
+  @Test func aReplayGoesOnWhereAnotherStopped() throws {
+    try fill("data", events: 6_000)
+    func replay(_ out: String, _ arguments: String...) -> Outcome {
+      work.run(
+        ["replay", LiveRunTests.topology, "--from", "events.jsonl", "--out", out, "-q", "--json"]
+          + arguments, environment: environment("data"))
+    }
+    let whole = replay("whole")
+    let half = replay(
+      "half", "--until", "2026-01-01T14:07:31Z", "--snapshot-at-end", "snapshots")
+    #expect(half.status == 0, "\(half.errors)")
+    let rest = replay("rest", "--from-snapshot", work.files("snapshots").first ?? "")
+    #expect(rest.status == 0, "\(rest.errors)")
+    #expect(rest.member("digest") == whole.member("digest"))
+    for stream in ["bid_parameters", "attributions"] {
+      let lines = work.lines("whole/\(stream).jsonl")
+      let later = work.lines("rest/\(stream).jsonl")
+      #expect(later.count > lines.count / 10 && later.count < lines.count)
+      #expect(Array(lines.suffix(later.count)) == later, "\(stream)")
+      let earlier = work.lines("half/\(stream).jsonl")
+      let count = lines.count - later.count
+      #expect(Array(lines.prefix(count)) == Array(earlier.prefix(count)), "\(stream)")
+    }
+  }
+
   @Test func explainsWhatWasPublished() throws {
     try fill("data", events: 5_000)
     #expect(run("data").status == 0)

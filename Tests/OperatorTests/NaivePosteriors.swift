@@ -119,17 +119,39 @@ struct NaivePosteriors {
     }
     var belief = Belief(
       ctr: (0, 0), cvr: (0, 0), valuePerConversion: 0, valuePerImpression: 0)
-    for sums in levels {
-      belief.ctr = beta(rate, sums.clicks, sums.impressions)
-      belief.cvr = beta(conversion, sums.clickCredits, sums.clickTrials)
-      rate = belief.ctr.alpha / (belief.ctr.alpha + belief.ctr.beta)
-      conversion = belief.cvr.alpha / (belief.cvr.alpha + belief.cvr.beta)
-      view = (sums.viewCredits + strength * view) / (sums.viewTrials + strength)
+    for (level, sums) in levels.enumerated() {
+      if level == 1 {
+        let ads = adSums(of: Array(path.prefix(2)), at: now)
+        rate = average(rate, ads.map { ($0.clicks, $0.impressions) })
+        conversion = average(conversion, ads.map { ($0.clickCredits, $0.clickTrials) })
+        view = average(view, ads.map { ($0.viewCredits, $0.viewTrials) })
+      } else {
+        belief.ctr = beta(rate, sums.clicks, sums.impressions)
+        belief.cvr = beta(conversion, sums.clickCredits, sums.clickTrials)
+        rate = belief.ctr.alpha / (belief.ctr.alpha + belief.ctr.beta)
+        conversion = belief.cvr.alpha / (belief.cvr.alpha + belief.cvr.beta)
+        view = (sums.viewCredits + strength * view) / (sums.viewTrials + strength)
+      }
       if let prior = value { value = self.value(prior, sums) }
     }
     belief.valuePerConversion = value?.mean ?? 0
     belief.valuePerImpression = (rate * conversion + view) * belief.valuePerConversion
     return belief
+  }
+
+  private func adSums(of campaign: [String], at now: Int64) -> [Sums] {
+    let ads = Set(
+      observations.filter { [$0.account, $0.campaign] == campaign }.map(\.ad))
+    return ads.sorted().map { sums(of: campaign + [$0], at: now) }
+  }
+
+  /// The mean of the ads' rates and of their parent's, the ads weighted by n / (n + strength).
+  private func average(
+    _ parent: Double, _ ads: [(successes: Double, trials: Double)]
+  ) -> Double {
+    let trials = ads.map { max($0.trials, $0.successes) }
+    let sum = zip(ads, trials).reduce(parent) { $0 + $1.0.successes / ($1.1 + strength) }
+    return sum / trials.reduce(1) { $0 + $1 / ($1 + strength) }
   }
 
   private func beta(

@@ -63,7 +63,7 @@ struct NaiveSafety {
     var defaultBid: Int64?
     var maxBid: Int64?
     var ceiling: Double?
-    var isCatalogued = false
+    var describedAt = Int64.min
   }
 
   let settings: Settings
@@ -71,12 +71,16 @@ struct NaiveSafety {
   private var ads: [String: Ad] = [:]
   private var campaigns: [String: Campaign] = [:]
   private var orders: [String: [String: Order]] = [:]
+  /// When the newest word about each kind was given.
+  private var orderTimes: [String: [String: Int64]] = [:]
   private(set) var published: [String: [Published]] = [:]
   private(set) var ignoredOrders = 0
 
   init(_ settings: Settings) { self.settings = settings }
 
   mutating func take(_ step: Step) {
+    // Refused when it is decoded: it does not even move time.
+    if case .control(let action, nil, _) = step.kind, action.hasPrefix("set") { return }
     advance(to: step.time)
     let campaign = step.campaign.map { "\(step.account)/\($0)" }
     let key = step.ad.flatMap { ad in campaign.map { "\($0)/\(ad)" } }
@@ -99,30 +103,34 @@ struct NaiveSafety {
     case .catalogue(let status, let defaultBid, let maxBid, let ceiling):
       guard let campaign else { return }
       var row = campaigns[campaign] ?? Campaign()
-      row.isCatalogued = true
+      guard step.time >= row.describedAt else { return }
+      row.describedAt = step.time
       row.status = status ?? row.status
       row.defaultBid = defaultBid ?? row.defaultBid
       row.maxBid = maxBid ?? row.maxBid
       row.ceiling = ceiling.map { Double($0) / 1e6 } ?? row.ceiling
       campaigns[campaign] = row
     case .control(let action, let value, let until):
-      order(key ?? campaign ?? step.account, action, value, until)
+      order(key ?? campaign ?? step.account, action, value, until, step.time)
     }
     review()
   }
 
-  private mutating func order(_ scope: String, _ action: String, _ value: Int64?, _ until: Int64?) {
-    if action == "release" {
-      orders[scope] = [:]
-    } else if action == "resume" {
-      orders[scope]?["pause"] = nil
-    } else if action.hasPrefix("set") && value == nil {
-      return  // Refused when it was decoded.
-    } else if until.map({ $0 <= clock }) ?? false {
+  private mutating func order(
+    _ scope: String, _ action: String, _ value: Int64?, _ until: Int64?, _ time: Int64
+  ) {
+    if !["release", "resume"].contains(action), let until, until <= clock {
       ignoredOrders += 1
-    } else {
-      orders[scope, default: [:]][action] = Order(
-        value: Double(value ?? 0), until: until ?? Int64.max)
+      return
+    }
+    let all = ["pause", "kill", "set_max_bid", "set_multiplier"]
+    let kinds = action == "release" ? all : action == "resume" ? ["pause"] : [action]
+    let fresh = kinds.filter { time >= orderTimes[scope]?[$0] ?? Int64.min }
+    if fresh.isEmpty { ignoredOrders += 1 }
+    for kind in fresh {
+      orderTimes[scope, default: [:]][kind] = time
+      orders[scope, default: [:]][kind] =
+        kind == action ? Order(value: Double(value ?? 0), until: until ?? Int64.max) : nil
     }
   }
 
@@ -148,9 +156,7 @@ struct NaiveSafety {
       if let last = ad.last {
         let since = clock - last.clock
         if !isWorthSaying(decision, cap, ad, last) {
-          let isLive =
-            campaigns[ad.campaign]?.isCatalogued ?? false
-            || clock - ad.heardAt < settings.idleMilliseconds
+          let isLive = clock - ad.heardAt < settings.idleMilliseconds
           guard bids, since >= settings.everyMilliseconds, isLive else { continue }
         }
         if bids, since < 1_000 { continue }
@@ -162,7 +168,10 @@ struct NaiveSafety {
   private func isWorthSaying(_ decision: Published, _ cap: Int64?, _ ad: Ad, _ last: Published)
     -> Bool
   {
-    decision.status != last.status || cap != ad.cap
+    if !["learning", "active"].contains(decision.status), decision.reasons != last.reasons {
+      return true
+    }
+    return decision.status != last.status || cap != ad.cap
       || (decision.bidMicros != last.bidMicros
         && Double(abs(decision.bidMicros - last.bidMicros)) >= settings.change
           * Double(last.bidMicros))
@@ -201,7 +210,7 @@ struct NaiveSafety {
     guard record.status.isEmpty else { return (record, nil) }
     record.status = ad.isKnown ? "active" : "learning"
     var bid = ad.micros
-    if !ad.isKnown, let defaultBid = campaign.defaultBid {
+    if !ad.isKnown, let defaultBid = campaign.defaultBid, Double(defaultBid) >= bid {
       bid = Double(defaultBid)
       record.reasons.insert("default_bid")
     }
@@ -219,7 +228,7 @@ struct NaiveSafety {
     let ordered = standing.compactMap { $0["set_max_bid"].map { Int64($0.value) } }.min()
     if let maxBid = campaign.maxBid { lower(maxBid, "max_bid") }
     if let ordered { lower(ordered, "control_max_bid") }
-    if let ceiling = campaign.ceiling, ad.isKnown {
+    if let ceiling = campaign.ceiling, !record.reasons.contains("default_bid") {
       lower(Int64((ceiling * ad.micros).rounded()), "ceiling")
     }
     if let last = ad.lastBid {

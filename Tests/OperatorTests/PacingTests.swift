@@ -290,4 +290,170 @@ import Testing
     try driver.advance(to: EventTime(milliseconds: midnight + hour))
     #expect(try driver.paces().last?.mu ?? 1 < exhausted.mu)
   }
+
+  // MARK: Schedules, timers and the catalogue's order
+
+  private func end(_ time: Int64) -> String { #""schedule":{"end":\#(time)}"# }
+
+  /// Twice the daily budget's worth of traffic, all day long.
+  private func dayOfSpend(_ fields: String) throws -> [Pace] {
+    let driver = try PacingHistory.driver()
+    let morning = PacingHistory.time("2026-06-01T00:00:00Z")
+    try driver.send(PacingHistory.campaign(morning, fields))
+    for i in 0..<1_200 as Range<Int64> {
+      try driver.send(PacingHistory.impression(morning + i * 72_000, 20_000))
+    }
+    return try driver.paces()
+  }
+
+  @Test func anEndFarAheadIsNoneForThePlan() throws {
+    let budget = #""budget":{"daily":100,"total":1000}"#
+    let without = try dayOfSpend(budget)
+    #expect(without.last?.pacing ?? 0 > 0.9)
+    let far = PacingHistory.time("9999-12-31T00:00:00Z")
+    #expect(try dayOfSpend(budget + "," + end(far)) == without)
+    // Two years ahead, the total budget has to last for two years.
+    let near = PacingHistory.time("2028-06-01T00:00:00Z")
+    let slowed = try dayOfSpend(budget + "," + end(near))
+    #expect(slowed.last?.pacing ?? 1 < 0.2)
+  }
+
+  @Test(arguments: ["every: 1m", "every: 1m, policy: throttle"])
+  func whoeverLosesThePlanIsSlowedDownNoMore(_ settings: String) throws {
+    let driver = try PacingHistory.driver(settings)
+    try driver.send(
+      PacingHistory.campaign(noon, #""budget":{"total":100},"# + end(noon + 24 * hour)))
+    for i in 0..<600 as Range<Int64> {
+      try driver.send(PacingHistory.impression(noon + i * 1_000, 100_000))
+    }
+    #expect(try driver.paces().last?.pacing ?? 1 < 0.8)
+    let far = PacingHistory.time("9999-12-31T00:00:00Z")
+    try driver.send(PacingHistory.campaign(noon + hour, end(far)))
+    #expect(try driver.paces().last?.pacing == 1)
+    // The total budget is still kept.
+    try driver.send(PacingHistory.impression(noon + hour + 1, 40_000_000))
+    #expect(try driver.paces().last?.state == "total_exhausted")
+  }
+
+  @Test func aMomentThatIsPutOffKeepsItsTimer() throws {
+    let driver = try PartitionDriver(PacingHistory.topology(), registry: OperatorRegistry.all)
+    func send(_ text: String) throws { try driver.send(text) }
+    try send(PacingHistory.campaign(noon, #""budget":{"daily":5},"# + end(noon + hour)))
+    try send(PacingHistory.impression(noon, 1_000))
+    // The engine's own state: timers, and names that stay the same.
+    let bytes = driver.stateBytes(of: "engine")
+    #expect(bytes > 0)
+    var records: [String] = []
+    for i in 1...5_000 as ClosedRange<Int64> {
+      let zone = i % 2 == 0 ? "UTC" : "America/New_York"
+      records.append(
+        PacingHistory.campaign(noon + i, end(noon + hour + i * 60_000) + #","timezone":"\#(zone)""#)
+      )
+    }
+    try driver.send(records.map { Array($0.utf8) })
+    #expect(driver.stateBytes(of: "engine") == bytes)
+  }
+
+  @Test func aMomentThatWasPutOffComesWhenItIsDue() throws {
+    let driver = try PacingHistory.driver()
+    try driver.send(PacingHistory.campaign(noon, end(noon + hour)))
+    try driver.send(PacingHistory.campaign(noon + 1, end(noon + 2 * hour)))
+    try driver.send(PacingHistory.campaign(noon + 2, end(noon + 3 * hour)))
+    _ = try driver.paces()
+    try driver.advance(to: EventTime(milliseconds: noon + 3 * hour - 1))
+    #expect(try driver.paces() == [])
+    try driver.advance(to: EventTime(milliseconds: noon + 4 * hour))
+    #expect(try driver.paces().map(\.time) == [noon + 3 * hour])
+    // Put off, it runs again; put forward, the earlier moment counts, once.
+    try driver.send(PacingHistory.campaign(noon + 4 * hour, end(noon + 9 * hour)))
+    try driver.send(PacingHistory.campaign(noon + 4 * hour + 1, end(noon + 6 * hour)))
+    _ = try driver.paces()
+    try driver.advance(to: EventTime(milliseconds: noon + 20 * hour))
+    let paces = try driver.paces()
+    #expect(paces.map(\.time) == [noon + 6 * hour] && paces.map(\.state) == ["ended"])
+  }
+
+  @Test func midnightComesWhereTheZoneWasMovedWestAndBack() throws {
+    let driver = try PacingHistory.driver()
+    let zones = ["Asia/Kathmandu", "America/New_York"]
+    try driver.send(
+      PacingHistory.campaign(noon, #""budget":{"daily":1},"timezone":"\#(zones[0])""#))
+    try driver.send(PacingHistory.impression(noon + 1, 2_000_000))
+    try driver.send(PacingHistory.campaign(noon + 2, #""timezone":"\#(zones[1])""#))
+    _ = try driver.paces()
+    try driver.advance(to: EventTime(milliseconds: noon + 30 * hour))
+    let paces = try driver.paces()
+    #expect(paces.map(\.time) == [PacingHistory.time("2026-06-02T04:00:00Z")])
+    #expect(paces.map(\.state) == ["running"])
+  }
+
+  @Test func anOlderCatalogueEntryThatComesLateChangesNothing() throws {
+    let driver = try PacingHistory.driver()
+    try driver.send(PacingHistory.campaign(noon, #""budget":{"daily":100}"#))
+    try driver.send(PacingHistory.impression(noon + 1, 10_000_000))
+    _ = try driver.paces()
+    // Not even in what the newer entry leaves open.
+    try driver.send(
+      PacingHistory.campaign(noon - 1, #""budget":{"daily":5,"total":7},"timezone":"Nowhere/Land""#)
+    )
+    #expect(try driver.paces() == [])
+    #expect(driver.outputs(of: "alerts") == [])
+    // Of two of the same time the second counts.
+    try driver.send(PacingHistory.campaign(noon, #""budget":{"daily":50}"#))
+    let pace = try #require(try driver.paces().last)
+    #expect(pace.budgetToday == 50_000_000 && pace.budgetTotal == nil && pace.state == "running")
+  }
+
+  // MARK: State
+
+  /// Two histories after which the same events lead to different outputs have different digests.
+  @Test func theDigestKnowsWhatDecidesOutputs() throws {
+    func digest(_ records: [String]) throws -> StateDigest {
+      let driver = try PacingHistory.driver()
+      try driver.send(records)
+      return driver.digest
+    }
+    let budget = #""budget":{"daily":5}"#
+    // Overspend was alerted or not: the same spend, whether in many steps or few.
+    func spend(_ micros: [Int64]) -> [String] {
+      [PacingHistory.campaign(noon, budget)]
+        + micros.enumerated().map { PacingHistory.impression(noon + 1 + Int64($0), $1) }
+    }
+    // The last purchase before exhaustion is what may be under way.
+    #expect(
+      try digest(spend([4_000_000, 1_000_000, 500_000]))
+        != digest(spend([500_000, 4_500_000, 500_000])))
+    // A newer entry that says nothing new keeps older ones out.
+    #expect(
+      try digest([PacingHistory.campaign(noon, budget), PacingHistory.campaign(noon + 5, "")])
+        != digest([PacingHistory.campaign(noon, budget), PacingHistory.campaign(noon + 4, "")]))
+    // A plan that began later spreads the budget otherwise.
+    let twoBudgets = #""budget":{"daily":6}"#
+    #expect(
+      try digest([
+        PacingHistory.campaign(noon, budget), PacingHistory.campaign(noon + 1, twoBudgets),
+        PacingHistory.campaign(noon + 9, ""),
+      ])
+        != digest([
+          PacingHistory.campaign(noon, budget), PacingHistory.campaign(noon + 2, twoBudgets),
+          PacingHistory.campaign(noon + 9, ""),
+        ]))
+  }
+
+  @Test func aCampaignTakes176Bytes() throws {
+    let driver = try PartitionDriver(PacingHistory.topology(), registry: OperatorRegistry.all)
+    func send(_ campaigns: Range<Int64>) throws {
+      try driver.send(
+        campaigns.map {
+          let text =
+            #"{"type":"campaign","id":"\#($0)","time":\#(noon),"account":"acme","#
+            + #""campaign":"c\#($0)"}"#
+          return Array(text.utf8)
+        })
+    }
+    try send(0..<1)
+    let first = driver.stateBytes(of: "pace")
+    try send(1..<101)
+    #expect(driver.stateBytes(of: "pace") - first == 100 * 176)
+  }
 }

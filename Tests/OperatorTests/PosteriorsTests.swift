@@ -1,4 +1,5 @@
 import Events
+import Learning
 import Operators
 import Streaming
 import TestKit
@@ -229,5 +230,80 @@ import Testing
       snapshots += report.snapshots
     }
     #expect(recoveries > 5 && snapshots > 5)
+  }
+
+  /// A draw belongs to its posterior and to how often was drawn before: each is another one, and
+  /// where a posterior puts them they are even.
+  @Test func drawsFollowTheirPosteriors() throws {
+    var scene = try Scene()
+    var places: [Double] = []
+    for i in 0..<240 as Range<Int64> {
+      for ad in ["a0", "a1", "a2"] {
+        try scene.send("impression", ad: ad, at: i * minute + 500)
+        if i % 3 == 0 { try scene.send("click", ad: ad, at: i * minute + 900) }
+      }
+    }
+    try scene.advance(300 * minute)
+    for estimate in try scene.estimates() {
+      let posterior = BetaDistribution(
+        alpha: Estimating.number(estimate, "ctr", "alpha"),
+        beta: Estimating.number(estimate, "ctr", "beta"))
+      places.append(posterior.cdf(Estimating.number(estimate, "ctr", "draw")))
+    }
+    // Records in which only evidence moved repeat the draw of the one before.
+    let drawn = Set(places.map { Int(($0 * 1e6).rounded()) })
+    #expect(drawn.count > 600)
+    let mean = Double(drawn.reduce(0, +)) / 1e6 / Double(drawn.count)
+    #expect((mean - 0.5).magnitude < 4 / (12 * Double(drawn.count)).squareRoot())
+    for tenth in 0..<10 {
+      let count = drawn.count { $0 / 100_000 == tenth }
+      #expect(count > drawn.count / 20 && count < drawn.count / 5, "tenth \(tenth)")
+    }
+  }
+
+  /// Events that jump between two times share their slots' buckets.
+  @Test func disorderCostsNoMemory() throws {
+    let driver = try PartitionDriver(Estimating.topology(""), registry: OperatorRegistry.all)
+    let start: Int64 = 1_800_000_000_000
+    var sizes: [Int] = []
+    for round in 0..<6 as Range<Int64> {
+      var records: [[UInt8]] = []
+      for i in 0..<500 as Range<Int64> {
+        var event = TestEvent()
+        event.id = "e\(round)-\(i)"
+        event.time = start + round * 1_000 + i - (i % 3) * 2 * minute
+        event.user = "u\(i % 5)"
+        records.append(event.json)
+      }
+      try driver.send(records)
+      sizes.append(driver.stateBytes(of: "beliefs"))
+    }
+    #expect(sizes[0] > 0 && sizes[5] <= sizes[0] + 100, "\(sizes)")
+  }
+}
+
+extension PosteriorsTests {
+  /// Conversions that cost more than they bring are known as such; nothing is bid for them.
+  @Test func aLossIsKnownToBeOne() throws {
+    var scene = try Scene()
+    for i in 0..<300 {
+      let time = Int64(i) * second
+      for (ad, campaign) in [("good", "c1"), ("bad", "c2")] {
+        try scene.send("impression", ad: ad, campaign: campaign, at: time)
+        guard i % 3 == 0 else { continue }
+        try scene.send("click", ad: ad, campaign: campaign, at: time + 100, user: "\(ad)-\(i)")
+        try scene.send(
+          "conversion", at: time + 200, user: "\(ad)-\(i)",
+          value: ad == "good" ? 9_000_000 : -2_000_000)
+      }
+    }
+    try scene.advance(101 * minute)
+    let newest = try scene.newest()
+    let (good, bad) = (newest["good"] ?? [:], newest["bad"] ?? [:])
+    #expect(Estimating.number(good, "value", "per_impression") > 0)
+    #expect(Estimating.number(bad, "value", "per_impression") < 0)
+    #expect(Estimating.number(bad, "deviation") < 1)
+    #expect(Estimating.number(bad, "roas", "mean") < 0)
+    #expect(Estimating.number(bad, "roas", "low") == Estimating.number(bad, "roas", "high"))
   }
 }

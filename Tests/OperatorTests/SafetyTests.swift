@@ -109,6 +109,13 @@ enum Guarding {
           ceiling: choice.once(in: 3) ? Int64(choice.inside(200_000...1_200_000)) : nil)
       default: break
       }
+      // Orders and catalogue entries may be older than what came before them.
+      if choice.once(in: 4), step.ad == nil || choice.once(in: 2) {
+        switch step.kind {
+        case .control, .catalogue: step.time -= Int64(choice.inside(0...60_000))
+        case .estimate, .pace: break
+        }
+      }
       return step
     }
   }

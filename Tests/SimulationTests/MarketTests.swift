@@ -265,6 +265,39 @@ private func scripted(_ seed: UInt64) -> (inout Market) -> Void {
           < 5 * total.expectedConversions.squareRoot())
     }
   }
+
+  /// A day at the highest prices that a world may have is worth more than 2⁶³ − 1 micros.
+  @Test(arguments: [Market.Policy.parameters, .fixed])
+  func theHighestPricesDoNotOverflow(policy: Market.Policy) {
+    var world = MarketWorld()
+    world.days = 1
+    var campaign = world.accounts[0].campaigns[0]
+    let highest = Money(micros: 1_000_000_000_000_000)
+    campaign.ads = 2
+    campaign.opportunitiesPerSecond = 1
+    campaign.budget = highest
+    campaign.defaultBid = highest
+    campaign.maxBid = highest
+    campaign.rivals.median = Money(micros: 900_000_000_000_000)
+    campaign.rivals.sigma = 0
+    campaign.rivals.drift = 0
+    campaign.clickRate = .init(mean: 0.5, spread: 1)
+    campaign.conversionRate = .init(mean: 0.5, spread: 1)
+    campaign.value = .init(mean: highest, sigma: 3)
+    world.accounts[0].campaigns = [campaign]
+    var market = Market(world, policy: policy)
+    var records = MarketRecords()
+    market.step(until: market.end, into: &records)
+    let day = market.days(0)[0]
+    #expect(day.reachable == Money(micros: Int64.max))
+    #expect(day.spend > .zero && day.busiest > .zero && day.busiest <= day.spend)
+    let total = market.total(0)
+    if policy == .parameters {
+      #expect(day.spend == Money(micros: Int64.max) && total.spend == day.spend)
+    } else {
+      #expect(total.spend == day.spend)
+    }
+  }
 }
 
 @Suite struct BidderTests {

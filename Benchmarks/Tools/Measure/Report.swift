@@ -65,8 +65,11 @@ struct Report {
     let many = "\(directory)/events-\(settings.events)-many-users.jsonl"
     try Histories.write(
       Histories.settings(records: settings.events, usersPerAccount: 125_000), to: many)
+    let market = "\(directory)/market-\(settings.events).jsonl"
+    try Histories.writeMarket(records: settings.events, to: market)
     let topology = try Jobs.tally()
     let attribution = try Jobs.attribution()
+    let live = try Jobs.live()
     let parts: [(String, Jobs.AttributionPart)] = [
       ("unique", .unique), ("people", .people), ("journeys", .journeys), ("credits", .credits),
     ]
@@ -102,6 +105,7 @@ struct Report {
           try Jobs.replay(attribution, file: file, to: directory + "/out").cost
         }
       }
+      try round("live") { try Jobs.replay(live, file: market, to: directory + "/out").cost }
     }
     let elapsed = costs.mapValues { System.median($0.map(\.seconds)) }
     let cpu = costs.mapValues { System.median($0.map(\.cpuSeconds)) }
@@ -109,7 +113,9 @@ struct Report {
     print(
       "  ".padding(to: 40)
         + "   wall (best)  CPU s   GB/s  M events/s  CPU ns/event  × zstd -dc (CPU)")
-    func show(_ name: String, _ key: String) {
+    let historyGigabytes = gigabytes
+    func show(_ name: String, _ key: String, gigabytes: Double? = nil) {
+      let gigabytes = gigabytes ?? historyGigabytes
       guard let wall = elapsed[key], let best = best[key], let time = cpu[key],
         let zstd = cpu["zstd"]
       else { return }
@@ -131,6 +137,10 @@ struct Report {
       show("and attribution, nothing published", "credits" + users)
       show("replay attribution.yaml from .jsonl", "attribution" + users)
     }
+    // A market's events are shorter: its own bytes, not those of the history above.
+    show(
+      "replay live.yaml, a market's .jsonl", "live",
+      gigabytes: Double(System.fileBytes(market)) / 1e9)
     print("  GB/s, events/s and ns/event are of CPU time, all threads together")
   }
 

@@ -8,7 +8,7 @@ import Support
 enum Work {
   static let names = [
     "decode-impressions", "decode-clicks", "decode-mixed", "encode-tally", "encode-dead-letter",
-    "replay", "replay-attribution",
+    "replay", "replay-attribution", "replay-live",
   ]
   /// Records per time.
   static let unit = 2_000
@@ -23,8 +23,9 @@ enum Work {
     case "decode-mixed": decode(times) { $0.rejection == nil }
     case "encode-tally": encode(times) { Records.tally(&$0, $1) }
     case "encode-dead-letter": encode(times) { Records.deadLetter(&$0, $1) }
-    case "replay": try replay(times, Jobs.tally())
-    case "replay-attribution": try replay(times, Jobs.attribution())
+    case "replay": try replay(times, Jobs.tally(), replayFile(times))
+    case "replay-attribution": try replay(times, Jobs.attribution(), replayFile(times))
+    case "replay-live": try replay(times, Jobs.live(), marketFile(times))
     default: throw BenchmarkFailure("there is no work \(arguments[0])")
     }
   }
@@ -65,11 +66,18 @@ enum Work {
     var settings = Histories.settings(records: times * unit)
     settings.badPerMillion = 0
     try Histories.write(settings, to: replayFile(times))
+    try Histories.writeMarket(records: times * unit, to: marketFile(times))
   }
 
-  private static func replay(_ times: Int, _ topology: CheckedTopology) throws {
+  private static func marketFile(_ times: Int) -> String {
+    "/tmp/bidmill-measure/market-\(times * unit).jsonl"
+  }
+
+  private static func replay(
+    _ times: Int, _ topology: CheckedTopology, _ file: String
+  ) throws {
     let result = try Jobs.replay(
-      topology, file: replayFile(times), to: "/tmp/bidmill-measure/out-\(times)")
+      topology, file: file, to: "/tmp/bidmill-measure/out-\(times)")
     precondition(result.records == Int64(times * unit), "every record is taken")
   }
 }

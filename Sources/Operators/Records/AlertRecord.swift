@@ -48,6 +48,7 @@ public struct AlertRecord: StreamRecord {
     case supernode
     case missingValue
     case expired
+    case superseded
     case unknownAd
     case unknownTimeZone
     case beyondBudget
@@ -60,6 +61,7 @@ public struct AlertRecord: StreamRecord {
       "one person with more devices or users than a person has: frozen, nothing more is merged"
     case .missingValue: "an order without the `value` that its action needs: it has no effect"
     case .expired: "an order whose `until` has passed: it has no effect"
+    case .superseded: "an order that is older than one that came before it: it has no effect"
     case .unknownAd: "an order for an ad that is not known, without its campaign: it has no effect"
     case .unknownTimeZone:
       "a `timezone` that is no IANA name: the one before it stays, UTC at first"

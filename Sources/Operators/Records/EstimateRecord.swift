@@ -42,8 +42,9 @@ public struct RatePosterior: BitwiseCopyable, Sendable, Equatable {
     json.key(key)
     json.beginObject()
     json.member("mean", mean, places: 9)
-    json.member("alpha", alpha, places: 6)
-    json.member("beta", beta, places: 6)
+    // They are above 0, also where nine places would not show it.
+    json.member("alpha", max(alpha, 1e-9), places: 9)
+    json.member("beta", max(beta, 1e-9), places: 9)
     json.member("draw", draw, places: 9)
     json.endObject()
   }
@@ -87,6 +88,8 @@ public struct EstimateRecord: StreamRecord {
   public var valuePerImpressionMicros: Double = 0
   /// Standard deviation of the value per impression by its mean; infinity while nothing is known.
   public var relativeDeviation: Double = .infinity
+  /// The same of the conversions per impression.
+  public var conversionDeviation: Double = .infinity
   /// Return on ad spend; zeros without spend.
   public var roas = Interval()
   /// Of the campaign's budget, by the probability of being its best ad. The ads' shares sum to 1.

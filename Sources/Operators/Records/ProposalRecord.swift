@@ -18,6 +18,9 @@ public struct ProposalRecord: StreamRecord {
   public var pacing: Double
   /// For an average impression, by the campaign's goal, before pacing.
   public var worthMicros: Double
+  /// What `bid.ceiling` is a part of: the value of an average impression, or its worth where the
+  /// goal is a cost per conversion and values may not be known.
+  public var valueMicros: Double
   /// For an average impression; not rounded.
   public var bidMicros: Double
 

@@ -114,7 +114,7 @@ struct CampaignState {
   @inline(__always)
   mutating func spend(_ price: Int64, at time: EventTime, day: Int) {
     let stretch = recent.add(price, at: time)
-    days[day].spend.rawValue += price
+    days[day].spend.add(micros: price)
     days[day].impressions += 1
     days[day].lastSpentAt = time
     days[day].busiest.rawValue = max(days[day].busiest.rawValue, stretch)

@@ -24,7 +24,7 @@ extension Market {
     let price = max(rival, campaigns[index].floor)
     campaigns[index].days[day].opportunities += 1
     if campaigns[index].fixedBid > rival, campaigns[index].fixedBid >= campaigns[index].floor {
-      campaigns[index].days[day].reachable.rawValue += price
+      campaigns[index].days[day].reachable.add(micros: price)
     }
 
     guard let offer = decide(index, at: time, number: number, day: day, draws) else { return }
@@ -68,7 +68,7 @@ extension Market {
     let chance = min(0.9, campaigns[index].ads[ad].truth.clickRate * appeal)
     campaigns[index].remember(impressionBy: user, at: time)
     campaigns[index].ads[ad].truth.impressions += 1
-    campaigns[index].ads[ad].truth.spend.rawValue += price
+    campaigns[index].ads[ad].truth.spend.add(micros: price)
     campaigns[index].ads[ad].truth.expectedClicks += chance
     campaigns[index].spend(price, at: time, day: day)
     if isRecording {
@@ -146,7 +146,7 @@ extension Market {
     conversion.time = pending.time + delay(settings.delay, draws)
     conversion.value = max(1, cents(Double(settings.value.mean.micros) * factor))
     campaigns[index].ads[ad].truth.causedConversions += 1
-    campaigns[index].ads[ad].truth.causedValue.rawValue += conversion.value
+    campaigns[index].ads[ad].truth.causedValue.add(micros: conversion.value)
     queue.push(conversion)
   }
 
@@ -174,7 +174,7 @@ extension Market {
     let index = Int(pending.campaign)
     let ad = Int(pending.ad)
     campaigns[index].ads[ad].truth.conversions += 1
-    campaigns[index].ads[ad].truth.value.rawValue += pending.value
+    campaigns[index].ads[ad].truth.value.add(micros: pending.value)
     if isRecording { write(conversion: pending, into: &records) }
     guard let deals = campaigns[index].settings.deals, !deals.stages.isEmpty else { return }
     // A lead's value is what its deal is worth on average.

@@ -1,6 +1,16 @@
 public import Events
 
-/// What an ad is, and what it has brought so far; exact.
+extension Money {
+  /// Adds an amount of at least 0. Sums stay at 2⁶³ − 1 instead of overflowing: prices in a world
+  /// may be so high that a day of them is more than there is money.
+  @inline(__always)
+  package mutating func add(micros: Int64) {
+    let sum = rawValue.addingReportingOverflow(micros)
+    rawValue = sum.overflow ? Int64.max : sum.partialValue
+  }
+}
+
+/// What an ad is, and what it has brought so far; exact, but for amounts that reach 2⁶³ − 1 micros.
 public struct AdTruth: Sendable, Equatable {
   /// Clicks per impression, of an average person who has not seen the campaign.
   public var clickRate = 0.0
@@ -31,11 +41,11 @@ public struct AdTruth: Sendable, Equatable {
     impressions += other.impressions
     clicks += other.clicks
     conversions += other.conversions
-    spend = Money(micros: spend.micros + other.spend.micros)
-    value = Money(micros: value.micros + other.value.micros)
+    spend.add(micros: other.spend.micros)
+    value.add(micros: other.value.micros)
     auctionsLost += other.auctionsLost
     causedConversions += other.causedConversions
-    causedValue = Money(micros: causedValue.micros + other.causedValue.micros)
+    causedValue.add(micros: other.causedValue.micros)
     expectedClicks += other.expectedClicks
     expectedConversions += other.expectedConversions
   }
@@ -63,7 +73,8 @@ public struct DayTruth: Sendable, Equatable {
   public var busiest = Money.zero
 }
 
-/// What was spent in the last stretch of time, exactly.
+/// What was spent in the last stretch of time: exact up to 2⁶³ − 1 micros, and what is beyond them
+/// is left out.
 struct RecentSpend {
   private var items: ContiguousArray<(time: Int64, micros: Int64)> = []
   private var first = 0
@@ -84,8 +95,10 @@ struct RecentSpend {
       items.removeFirst(first)
       first = 0
     }
-    items.append((now, micros))
-    sum += micros
+    // No more than there is room for, so that the sum is always that of the items.
+    let taken = min(micros, Int64.max - sum)
+    items.append((now, taken))
+    sum += taken
     return sum
   }
 }

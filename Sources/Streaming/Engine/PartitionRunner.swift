@@ -535,10 +535,18 @@ package final class PartitionRunner {
 
   /// Walks on to a replay's last time and publishes what is held back.
   package func finish(atTick tick: Int64) {
+    walkToEnd(atTick: tick)
+    publishHeldBack()
+  }
+
+  /// Walks on to a replay's last time. A snapshot of the end is taken here: what comes then is
+  /// said because it is the end, and whoever goes on from here has not come to it.
+  package func walkToEnd(atTick tick: Int64) {
     sequencer.advance(toTick: tick)
     finishedDigest = core.digest
-    core.finish()
   }
+
+  package func publishHeldBack() { core.finish() }
 
   /// The state's digest, as it was before the end of a replay published what was held back.
   package var digest: StateDigest { finishedDigest ?? core.digest }

@@ -83,7 +83,7 @@ package actor PartitionActor {
   private var phase = Phase.starting
 
   private enum Phase {
-    case starting, running, draining, done
+    case starting, running, ending, draining, done
   }
 
   package nonisolated var unownedExecutor: UnownedSerialExecutor {
@@ -125,6 +125,7 @@ package actor PartitionActor {
       phase = .running
       return .busy
     case .running: return try run(now: now)
+    case .ending: return try end(now: now)
     case .draining: return try drain(now: now)
     case .done: return .done
     }
@@ -144,17 +145,36 @@ package actor PartitionActor {
         // All partitions walk to the log's last time, which is known when all have read it.
         board.reachedEnd(status.index, tick: runner.core.tick)
         guard let last = board.lastTick else { return .idle }
-        runner.finish(atTick: last)
+        runner.walkToEnd(atTick: last)
+        phase = .ending
+        return .busy
       }
       phase = .draining
       return .busy
     }
   }
 
+  /// The end of a replay: the snapshot comes first, then what is published because it is the end.
+  private func end(now: Int64) throws(LogError) -> Turn {
+    if board.isFailed { return leave() }
+    if board.wantsSnapshotAtEnd, try !runner.drain(now: now, snapshot: true) { return .idle }
+    runner.publishHeldBack()
+    phase = .draining
+    return .busy
+  }
+
+  /// A live run's last snapshot, or an audit's; a replay has taken its own when it came to its end.
+  private var wantsLastSnapshot: Bool {
+    switch runner.options.mode {
+    case .live: true
+    case .audit: board.wantsSnapshotAtEnd
+    case .replay: false
+    }
+  }
+
   private func drain(now: Int64) throws(LogError) -> Turn {
     if board.isFailed { return leave() }
-    let isLive = runner.options.mode == .live
-    guard try runner.drain(now: now, snapshot: isLive || board.wantsSnapshotAtEnd) else {
+    guard try runner.drain(now: now, snapshot: wantsLastSnapshot) else {
       // The work queues decide when it goes on; a short sleep is enough.
       return .idle
     }

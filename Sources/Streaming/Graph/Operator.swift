@@ -168,7 +168,21 @@ public struct StateDigest: Equatable, Sendable, CustomStringConvertible {
     add(hash)
   }
 
-  /// The same for five words, without an array: of some facts there are millions.
+  /// The same for two, four and five words, without an array: of some facts there are millions.
+  public mutating func add(owner: UInt64, _ a: Int64, _ b: Int64) {
+    var hash = StateDigest.step(section, owner)
+    hash = StateDigest.step(hash, UInt64(bitPattern: a))
+    add(StateDigest.step(hash, UInt64(bitPattern: b)))
+  }
+
+  public mutating func add(owner: UInt64, _ a: Int64, _ b: Int64, _ c: Int64, _ d: Int64) {
+    var hash = StateDigest.step(section, owner)
+    hash = StateDigest.step(hash, UInt64(bitPattern: a))
+    hash = StateDigest.step(hash, UInt64(bitPattern: b))
+    hash = StateDigest.step(hash, UInt64(bitPattern: c))
+    add(StateDigest.step(hash, UInt64(bitPattern: d)))
+  }
+
   public mutating func add(
     owner: UInt64, _ a: Int64, _ b: Int64, _ c: Int64, _ d: Int64, _ e: Int64
   ) {

@@ -99,6 +99,14 @@ public struct Stream<Record: BitwiseCopyable> {
     }
   }
 
+  /// Where a record stands, for reading a few of its fields without copying the rest; valid until
+  /// the next `append`. O(1).
+  @inlinable @inline(__always)
+  public func address(_ index: Int) -> UnsafePointer<Record> {
+    precondition(index < header.pointee.count, "a stream has no record of this number")
+    return UnsafePointer(header.pointee.records + index)
+  }
+
   /// Gives a record to whoever reads this stream. Amortised O(1).
   @inlinable @inline(__always)
   public func append(_ record: Record) {

@@ -85,12 +85,14 @@ struct Demo: ParsableCommand {
   private func next(_ result: MarketReport, world: String, topology: String) -> String {
     let program = CommandLine.arguments.first ?? "bidmill"
     let log = "\(dir)/log"
+    let best = result.mostShown
     return """
 
       Look at it
         \(program) log info \(log)
         \(program) log cat \(log) bid-parameters --limit 2
         \(program) log cat \(log) attributions --limit 2
+        \(program) explain \(topology) --from \(dir)/events.jsonl.zst \(best)
         less \(dir)/truth.json
       Try it
         \(program) describe \(topology)

@@ -82,7 +82,7 @@ struct Simulate: ParsableCommand {
     let checked =
       eventsOnly
       ? nil
-      : try SimulationRun.load(topology ?? ShippedTopology.livePath)
+      : try SimulationRun.load(topology)
     if let seeds, let checked {
       let result = try MarketExperiment(
         world: world, topology: checked, count: seeds, isQuiet: report.quiet

@@ -34,6 +34,12 @@ struct TopologyOptions: ParsableArguments {
       registry: registry)
   }
 
+  /// The same for a text; `name` is what its problems are reported under.
+  static func parse(_ text: String, name: String) throws(TopologyError) -> CheckedTopology {
+    try CheckedTopology.parse(
+      text: text, file: name, environment: ProcessInfo.processInfo.environment, registry: registry)
+  }
+
   static var registry: [OperatorDescription] { OperatorRegistry.all.map(\.description) }
 }
 

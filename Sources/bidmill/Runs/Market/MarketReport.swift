@@ -1,5 +1,6 @@
 import Events
 import Simulation
+import Streaming
 
 /// What came of bidding in a market, beside what was hidden from the bidder and beside a constant
 /// bid in the same market.
@@ -59,13 +60,24 @@ struct MarketReport {
   var total: AdTruth { MarketReport.sum(campaigns.map(\.total)) }
   var baseline: AdTruth { MarketReport.sum(campaigns.map(\.baseline)) }
 
+  /// The ad with the most impressions, as `account/campaign/ad`.
+  var mostShown: String {
+    var most: (name: String, impressions: Int64) = ("", -1)
+    for campaign in campaigns {
+      for ad in campaign.ads where ad.truth.impressions > most.impressions {
+        most = ("\(campaign.account)/\(campaign.name)/\(ad.name)", ad.truth.impressions)
+      }
+    }
+    return most.name
+  }
+
   private static func sum(_ parts: [AdTruth]) -> AdTruth {
     parts.reduce(into: AdTruth()) { total, part in
       total.impressions += part.impressions
       total.clicks += part.clicks
       total.causedConversions += part.causedConversions
-      total.spend.rawValue += part.spend.micros
-      total.causedValue.rawValue += part.causedValue.micros
+      total.spend.add(micros: part.spend.micros)
+      total.causedValue.add(micros: part.causedValue.micros)
     }
   }
 }
@@ -151,7 +163,46 @@ extension MarketReport {
       " in \(Text.seconds(seconds)): \(Text.count(Int64(Double(events) / max(seconds, 0.001)))) "
       + "events/s\n\n"
     text += campaignTable + "\n" + adTable
+    if outcome != nil { text += "\n" + exactness }
     return text
+  }
+
+  /// How close the loop came to what was hidden and to what was allowed.
+  private var exactness: String {
+    let ads = campaigns.flatMap(\.ads)
+    let clicks = MarketReport.error(
+      ads, weight: \.impressions, \.effectiveClickRate, \.clickRate)
+    let conversions = MarketReport.error(
+      ads, weight: \.clicks, \.effectiveConversionRate, \.conversionRate)
+    let days = campaigns.flatMap(\.days)
+    let over = days.filter { $0.overspend > 0 }
+    let most = Double(over.map(\.overspend).max() ?? 0) / 1e6
+    let beyond = over.count { $0.overspend > $0.busiest.micros }
+    let bound = beyond == 0 ? "never more" : "on \(beyond) of them more"
+    return """
+      Estimates are off by \(MarketReport.percent(clicks)) of the click rate (mean over \
+      impressions) and by \(MarketReport.percent(conversions)) of the
+      conversion rate (mean over clicks). Budgets were exceeded on \(over.count) of \
+      \(Text.plural(days.count, "campaign day")), by at most \(Text.decimal(most, places: 4)),
+      \(bound) than what is bought until a bidder can know \
+      (\(world.bidder.step.text) and \(world.bidder.latency.text)).
+
+      """
+  }
+
+  /// The mean relative error of what was estimated.
+  private static func error(
+    _ ads: [Ad], weight: KeyPath<AdTruth, Int64>, _ truth: KeyPath<AdTruth, Double>,
+    _ estimate: KeyPath<PublishedBids.Belief, Double>
+  ) -> Double {
+    var (sum, weights) = (0.0, 0.0)
+    for ad in ads {
+      guard let belief = ad.belief, ad.truth[keyPath: truth] > 0 else { continue }
+      let part = Double(ad.truth[keyPath: weight])
+      sum += part * abs(belief[keyPath: estimate] / ad.truth[keyPath: truth] - 1)
+      weights += part
+    }
+    return weights > 0 ? sum / weights : 0
   }
 
   private var campaignTable: String {
@@ -225,8 +276,9 @@ extension MarketReport {
 
   private static func perDay(_ days: [DayTruth], _ path: KeyPath<DayTruth, Money>) -> String {
     guard !days.isEmpty else { return "" }
-    let sum = days.reduce(0) { $0 + $1[keyPath: path].micros }
-    return Text.money(micros: sum / Int64(days.count))
+    var sum = Money.zero
+    for day in days { sum.add(micros: day[keyPath: path].micros) }
+    return Text.money(micros: sum.micros / Int64(days.count))
   }
 
   static func percent(_ rate: Double) -> String { Text.decimal(rate * 100, places: 2) + " %" }

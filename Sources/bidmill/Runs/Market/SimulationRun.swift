@@ -12,8 +12,15 @@ struct SimulationRun {
   var isQuiet: Bool
 
   /// The topology that bids.
-  static func load(_ path: String) throws(TopologyError) -> CheckedTopology {
-    let checked = try TopologyOptions.load(path, overrides: [])
+  ///
+  /// - Parameter path: nil for the shipped one; where that is not at hand, its copy.
+  static func load(_ path: String?) throws(TopologyError) -> CheckedTopology {
+    let path = path ?? ShippedTopology.livePath
+    let isCopy = path == ShippedTopology.livePath && PathKind(path) != .file
+    let checked =
+      isCopy
+      ? try TopologyOptions.parse(ShippedTopology.live, name: path)
+      : try TopologyOptions.load(path, overrides: [])
     for warning in checked.warnings { Terminal.error(warning.description) }
     return checked
   }
@@ -49,7 +56,7 @@ struct SimulationRun {
     let results = directory.file("replay")
     let summary = try ReplayPlan(
       topology: topology, from: [directory.file("log")],
-      destination: FileReplay.Destination(directory: results, overwrite: true),
+      destination: FileReplay.Destination(directory: results, overwrite: true, compress: true),
       followsJournal: false, isQuiet: isQuiet
     ).run()
     var found = report.miscounts
@@ -64,7 +71,7 @@ struct SimulationRun {
     let outputs = topology.outputs
     for output in outputs where outputs.count(where: { $0.topic == output.topic }) == 1 {
       if let difference = try difference(
-        topic: output.topic, in: store, file: "\(results)/\(output.sink).jsonl")
+        topic: output.topic, in: store, file: "\(results)/\(output.sink).jsonl.zst")
       {
         found.append("\(output.sink): \(difference)")
       }
