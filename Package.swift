@@ -29,6 +29,10 @@ let package = Package(
       name: "CZstd",
       pkgConfig: "libzstd",
       providers: [.apt(["libzstd-dev"]), .brew(["zstd"])]),
+    .systemLibrary(
+      name: "CKafka",
+      pkgConfig: "rdkafka",
+      providers: [.apt(["librdkafka-dev"]), .brew(["librdkafka"])]),
     .target(name: "Events", swiftSettings: strict),
     .target(name: "Learning", swiftSettings: strict),
     .target(
@@ -37,6 +41,8 @@ let package = Package(
       swiftSettings: strict),
     .target(
       name: "LocalLog", dependencies: ["Streaming", "Events", "CZstd"], swiftSettings: strict),
+    .target(
+      name: "KafkaLog", dependencies: ["Streaming", "Events", "CKafka"], swiftSettings: strict),
     .target(name: "Bidding", dependencies: ["Events", "Learning"], swiftSettings: strict),
     .target(
       name: "Operators", dependencies: ["Bidding", "Learning", "Streaming", "Events"],
@@ -47,7 +53,8 @@ let package = Package(
     .executableTarget(
       name: "bidmill",
       dependencies: [
-        "Events", "Learning", "Bidding", "Streaming", "LocalLog", "Operators", "Simulation",
+        "Events", "Learning", "Bidding", "Streaming", "LocalLog", "KafkaLog", "Operators",
+        "Simulation",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ],
       swiftSettings: strict),
@@ -76,10 +83,15 @@ let package = Package(
       name: "LocalLogTests", dependencies: ["LocalLog", "Streaming", "Events", "CZstd"],
       swiftSettings: strict),
     .testTarget(
+      name: "KafkaLogTests", dependencies: ["KafkaLog", "Streaming", "Events", "CKafka"],
+      swiftSettings: strict),
+    .testTarget(
       name: "SimulationTests", dependencies: ["Simulation", "Events"], swiftSettings: strict),
     .testTarget(
       name: "CommandTests",
-      dependencies: ["bidmill", "Streaming", "LocalLog", "Simulation", "Events"],
+      dependencies: [
+        "bidmill", "Streaming", "LocalLog", "KafkaLog", "CKafka", "Simulation", "Events",
+      ],
       swiftSettings: strict),
     .testTarget(
       name: "EngineTests",

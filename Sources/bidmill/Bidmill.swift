@@ -32,14 +32,14 @@ struct Bidmill: ParsableCommand {
         64  usage: an option or argument is wrong
         65  bad data: events, a log or a snapshot that break their format
         66  input missing: a file, topic or log that is not there or cannot be read
-        69  unavailable: a disk that is full, a log that another process writes
+        69  unavailable: a disk that is full, a log that another process writes, no broker
         70  a bug of bidmill
         78  configuration: a topology or its use that does not fit
       """,
     version: version,
     subcommands: [
       Demo.self, Run.self, Replay.self, Simulate.self, Explain.self, Describe.self, Validate.self,
-      Inspect.self, Log.self,
+      Inspect.self, Log.self, Topics.self,
       Generate.self,
     ])
 

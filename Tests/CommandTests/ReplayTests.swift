@@ -245,7 +245,7 @@ import Testing
     let cases: [([String], Int32, String)] = [
       (["--from", "none.jsonl", "--out", "o"], 66, "none.jsonl"),
       (["--from", "nothing", "--out", "o"], 66, "no *.jsonl"),
-      (["--from", "kafka:events", "--out", "o"], 78, "no Kafka"),
+      (["--from", "kafka:events", "--out", "o"], 78, "not in this version"),
       (["--from", "cut.jsonl.zst", "--out", "o"], 65, "cut.jsonl.zst"),
       (["--from", "events.jsonl", "--out", "events.jsonl"], 78, "is a file"),
       (["--from", "events.jsonl", "--out", "/proc/none"], 66, "/proc/none"),

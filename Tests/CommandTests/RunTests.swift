@@ -213,9 +213,20 @@ import Testing
     #expect(topic.status == 66)
     #expect(topic.errors.contains("bidmill log import"))
     work.write("kafka.yaml", Topologies.kafka)
-    let kafka = work.run("run", "kafka.yaml")
-    #expect(kafka.status == 78)
-    #expect(kafka.errors.contains("log:"))
+    // What is wrong is said before a broker is asked.
+    for (option, message) in [
+      ("snapshots={ every: 1m }", "snapshots: { directory: state/live }"),
+      ("sinks.tallies={ from: totals, log: { directory: data } }", "sinks.tallies"),
+      ("delivery=at_least_once", "exactly_once"),
+    ] {
+      for command in [["run"], ["topics", "create"]] {
+        if command == ["topics", "create"], option.hasPrefix("snapshots") { continue }
+        let kafka = work.run(command + ["kafka.yaml", "--set", option])
+        #expect(kafka.status == 78, "\(option): \(kafka.errors)")
+        #expect(kafka.errors.contains(message), "\(option): \(kafka.errors)")
+      }
+    }
+    #expect(work.run("topics", "create", Workplace.tally).status == 78)
     work.write(
       "files.yaml",
       """

@@ -4,20 +4,22 @@ import Streaming
 
 struct Run: ParsableCommand {
   static let configuration = CommandConfiguration(
-    abstract: "Run a topology on a local log, for good.",
+    abstract: "Run a topology on a local log or on Kafka, for good.",
     discussion: """
       Consumes the topics of the sources as they grow and publishes to the topics of the sinks, in \
-      the same log directory. Outputs and positions are committed together: after a crash the next \
+      the same log directory or on the same Kafka cluster. Outputs and positions are committed together: after a crash the next \
       run goes on where the last commit stands, and no record is published twice. Snapshots go to \
       the directory that the topology names.
 
       SIGTERM and SIGINT (^C) drain, commit, take a last snapshot and end with 0; a second one ends \
-      at once. One run of a topology at a time: another one is refused with 69.
+      at once. One run of a topology at a time: on a local log another one is refused with 69; on \
+      Kafka it takes over, and the one before it ends with 69.
 
         bidmill log import data --topic events --partitions 4 events.jsonl
         bidmill run Topologies/tally.yaml
         bidmill run Topologies/tally.yaml --exit-when-idle 2s --json
         bidmill log cat data tallies --limit 5
+        bidmill topics create on-kafka.yaml --apply && bidmill run on-kafka.yaml
       """)
 
   @OptionGroup var topology: TopologyOptions

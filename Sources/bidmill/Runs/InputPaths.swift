@@ -23,7 +23,7 @@ enum InputPaths {
       if path == "kafka" || path.hasPrefix("kafka:") {
         throw Failure(
           .configuration,
-          "error: this build of bidmill has no Kafka, so it cannot read \(path); replay JSON Lines "
+          "error: replays of \(path) are not in this version yet (`run` reads Kafka); replay JSON Lines "
             + "files or a local log")
       }
       guard path != "-" else {

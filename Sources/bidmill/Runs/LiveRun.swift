@@ -4,7 +4,7 @@ import Operators
 import Streaming
 import Synchronization
 
-/// A topology at work on a local log, until it is asked to stop.
+/// A topology at work on a local log or on Kafka, until it is asked to stop.
 struct LiveRun {
   var topology: CheckedTopology
   var workers: Int?
@@ -24,13 +24,12 @@ struct LiveRun {
   }
 
   func run() throws -> Outcome {
-    let (store, inputs) = try openLog()
-    let count = try store.partitionCount(inputs)
-    let logs = try (0..<count).map { try openPartition(store, inputs, Int32($0)) }
-    let lag = try LagWatch(store, logs: logs, inputs: inputs)
+    let problems = topology.check(for: .run)
+    guard problems.isEmpty else { throw TopologyError(problems) }
+    let lag = LagWatch(try LiveHome.open(topology))
     let before = try lag.processed()
     let engine = try Engine(
-      topology: topology, registry: OperatorRegistry.all, partitions: try partitions(logs),
+      topology: topology, registry: OperatorRegistry.all, partitions: try partitions(lag.logs),
       workers: workers ?? Machine.cores)
     onStart { engine.stop() }
 
@@ -77,87 +76,18 @@ struct LiveRun {
     return text
   }
 
-  // MARK: Opening
-
-  /// The one local log that everything is in.
-  private func openLog() throws -> (LocalLogStore, [LogInput]) {
-    let problems = topology.check(for: .run)
-    guard problems.isEmpty else { throw TopologyError(problems) }
-    var directories: [String] = []
-    var inputs: [LogInput] = []
-    for source in topology.topology.sources {
-      guard case .log(let log) = source.transport else {
-        throw LiveRun.refusal("the source \(source.name)", needs: "topics: [...]")
-      }
-      directories.append(log.directory)
-      inputs += log.topics.map {
-        LogInput(
-          source: source.name, topic: $0, urgent: source.urgent, trusted: source.trusted)
-      }
-    }
-    for sink in topology.sinks {
-      guard case .log(let log) = sink.transport else {
-        throw LiveRun.refusal("the sink \(sink.name)", needs: "topic: \(sink.name)")
-      }
-      directories.append(log.directory)
-    }
-    guard case .directory = topology.topology.snapshots.store else {
-      throw Failure(
-        .configuration,
-        "error: snapshots go to Kafka, which this build of bidmill does not have; write "
-          + "`snapshots: { directory: state }`")
-    }
-    guard let first = directories.first, directories.allSatisfy({ $0 == first }) else {
-      throw Failure(
-        .configuration,
-        "error: sources and sinks are in several logs (\(Set(directories).sorted().joined(separator: ", "))); "
-          + "a run needs all of them in one directory")
-    }
-    return (try LocalLogStore.open(first, options: logOptions), inputs)
-  }
-
-  private static func refusal(_ what: String, needs: String) -> Failure {
-    Failure(
-      .configuration,
-      "error: \(what) is Kafka's, and this build of bidmill runs on a local log only; write "
-        + "`log: { directory: data, \(needs) }` in place of `kafka:`, or take the topology over a "
-        + "history with `bidmill replay … --from`")
-  }
-
-  private var logOptions: LocalLogOptions {
-    switch topology.topology.commit.fsync {
-    case .always: LocalLogOptions(fsync: .always)
-    case .never: LocalLogOptions(fsync: .never)
-    case .every(let span): LocalLogOptions(fsync: .interval(milliseconds: span.milliseconds))
-    }
-  }
-
-  private var group: String {
-    topology.topology.sources.lazy.compactMap(\.transport.consumerGroup).first
-      ?? topology.topology.name
-  }
-
-  private func openPartition(
-    _ store: LocalLogStore, _ inputs: [LogInput], _ partition: Int32
-  ) throws -> LocalPartitionLog {
-    let own = inputs.map { input in
-      var input = input
-      input.partition = partition
-      return input
-    }
-    return try store.partitionLog(
-      group: group, partition: partition, inputs: own, outputs: topology.outputs)
-  }
-
-  private func partitions(_ logs: [LocalPartitionLog]) throws -> [Engine.Partition] {
+  private func partitions(_ logs: [any LivePartition]) throws -> [Engine.Partition] {
     guard case .directory(let directory) = topology.topology.snapshots.store else {
-      preconditionFailure("snapshots in Kafka are refused when the log is opened")
+      throw Failure(
+        .configuration,
+        "error: snapshots go to a topic, which this version does not have yet; write "
+          + "`snapshots: { directory: state/\(topology.topology.name) }`")
     }
     let (snapshots, commit) = (topology.topology.snapshots, topology.topology.commit)
     let notices = NoticeLog()
     return try logs.enumerated().map { index, log in
       Engine.Partition(
-        log: log,
+        log: log.log,
         snapshots: try DirectorySnapshotStore(
           directory: directory, name: topology.topology.name, partition: Int32(index)),
         options: RunnerOptions(
@@ -171,43 +101,23 @@ struct LiveRun {
 
 /// How much of the log is processed and committed, and how much is left.
 private final class LagWatch: Sendable {
-  // Readers of its own: those of the partitions belong to their workers.
-  private let readers: [[LocalLogReader]]
-  private let firstOffsets: [[Int64]]
-  private let logs: [LocalPartitionLog]
+  let logs: [any LivePartition]
 
-  init(_ store: LocalLogStore, logs: [LocalPartitionLog], inputs: [LogInput]) throws(LogError) {
-    self.logs = logs
-    var readers: [[LocalLogReader]] = []
-    var firstOffsets: [[Int64]] = []
-    for log in logs {
-      var own: [LocalLogReader] = []
-      for input in inputs { own.append(try store.reader(input.topic, partition: log.partition)) }
-      readers.append(own)
-      firstOffsets.append(try log.firstOffsets())
-    }
-    self.readers = readers
-    self.firstOffsets = firstOffsets
-  }
-
-  private func nextOffsets(_ index: Int) throws(LogError) -> [Int64] {
-    try logs[index].committed()?.nextOffsets ?? firstOffsets[index]
-  }
+  init(_ logs: [any LivePartition]) { self.logs = logs }
 
   /// Records up to the last commits.
   func processed() throws(LogError) -> Int64 {
     var sum: Int64 = 0
-    for index in logs.indices { sum += try nextOffsets(index).reduce(0, +) }
+    for log in logs { sum += try log.nextOffsets().reduce(0, +) }
     return sum
   }
 
-  /// Records after the last commits.
+  /// Records after the last commits; nil while that is not known.
   func left() throws(LogError) -> Int64? {
     var sum: Int64 = 0
-    for index in logs.indices {
-      for (next, reader) in zip(try nextOffsets(index), readers[index]) {
-        sum += max(0, try reader.endOffset() - next)
-      }
+    for log in logs {
+      guard let left = try log.left() else { return nil }
+      sum += left
     }
     return sum
   }

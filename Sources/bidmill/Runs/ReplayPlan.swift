@@ -130,7 +130,7 @@ struct ReplayPlan {
       case .kafka:
         throw Failure(
           .configuration,
-          "error: the source \(source.name) is Kafka's, which this build cannot read; say with "
+          "error: the source \(source.name) is Kafka's, which this version does not replay; say with "
             + "--from which files or local log stand in for it")
       }
     }

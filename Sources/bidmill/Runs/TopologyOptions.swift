@@ -47,8 +47,12 @@ extension CheckedTopology {
   /// Where each sink's records go, in the order of the sinks.
   var outputs: [LogOutput] {
     sinks.map { sink in
-      var topic = sink.name
-      if case .log(let log) = sink.transport { topic = log.topic }
+      let topic =
+        switch sink.transport {
+        case .log(let log): log.topic
+        case .kafka(let kafka): kafka.topic
+        case .files: sink.name
+        }
       return LogOutput(sink: sink.name, topic: topic, compacted: sink.stream.compacted)
     }
   }

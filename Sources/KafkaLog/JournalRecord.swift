@@ -1,0 +1,97 @@
+import CKafka
+import Streaming
+
+#if canImport(Glibc)
+  import Glibc
+#elseif canImport(Musl)
+  import Musl
+#elseif canImport(Darwin)
+  import Darwin
+#endif
+
+/// One record of the journal's topic: a commit's journal, or a part of it.
+///
+/// Its key is the commit's number as text. Its value begins with the format's version and a byte
+/// that is 1 where another part follows; a commit's parts follow each other.
+struct JournalRecord {
+  static let version: UInt8 = 1
+  /// Well below what topics take unless told otherwise.
+  static let partBytesMax = 512 << 10
+
+  private var key: [UInt8]
+  private var value: [UInt8]
+
+  static func parts(_ journal: [UInt8], number: Int64) -> [JournalRecord] {
+    var parts: [JournalRecord] = []
+    var start = 0
+    repeat {
+      let end = min(journal.count, start + partBytesMax)
+      parts.append(
+        JournalRecord(
+          key: Array("\(number)".utf8),
+          value: [version, end < journal.count ? 1 : 0] + journal[start..<end]))
+      start = end
+    } while start < journal.count
+    return parts
+  }
+
+  func withBytes(
+    _ body: (UnsafeRawBufferPointer, UnsafeRawBufferPointer) throws(LogError) -> Void
+  ) throws(LogError) {
+    let result: Result<Void, LogError> = key.withUnsafeBytes { key in
+      value.withUnsafeBytes { value in
+        do throws(LogError) { return .success(try body(key, value)) } catch {
+          return .failure(error)
+        }
+      }
+    }
+    try result.get()
+  }
+
+  /// What a record of the topic says.
+  struct Content {
+    var number: Int64
+    var bytes: [UInt8]
+    var isContinued: Bool
+  }
+
+  static func read(_ record: LogRecord, topic: String) throws(LogError) -> Content {
+    let text = String(decoding: record.key, as: UTF8.self)
+    guard let number = Int64(text), number > 0, record.value.count >= 2, record.value[1] <= 1
+    else {
+      throw LogError(
+        .badData,
+        "offset \(record.offset) of \(topic) is no journal record: somebody else writes the topic")
+    }
+    guard record.value[0] == version else {
+      throw LogError(
+        .badData,
+        "offset \(record.offset) of \(topic) has format \(record.value[0]); this build reads "
+          + "\(version)")
+    }
+    return Content(
+      number: number, bytes: Array(record.value.dropFirst(2)), isContinued: record.value[1] == 1)
+  }
+}
+
+/// The commit's number in the metadata of a committed offset: `journal=17`.
+enum CommitMetadata {
+  private static let prefix = "journal="
+
+  /// The library frees the text with the partition.
+  static func set(_ number: Int64, on partition: inout rd_kafka_topic_partition_t) {
+    let text = "\(prefix)\(number)"
+    partition.metadata = strdup(text).map { UnsafeMutableRawPointer($0) }
+    partition.metadata_size = text.utf8.count
+  }
+
+  /// Nil where the offset is not one of our commits.
+  static func number(_ partition: rd_kafka_topic_partition_t) -> Int64? {
+    guard let start = partition.metadata else { return nil }
+    let text = String(
+      decoding: UnsafeRawBufferPointer(start: start, count: partition.metadata_size), as: UTF8.self)
+    guard text.hasPrefix(prefix), let number = Int64(text.dropFirst(prefix.count)), number > 0
+    else { return nil }
+    return number
+  }
+}

@@ -1,0 +1,186 @@
+import CKafka
+import Streaming
+import Synchronization
+
+#if canImport(Glibc)
+  import Glibc
+#elseif canImport(Musl)
+  import Musl
+#elseif canImport(Darwin)
+  import Darwin
+#endif
+
+/// A client instance of librdkafka. Its functions may be called from any thread.
+final class KafkaClient: @unchecked Sendable {
+  enum Kind {
+    case consumer, producer
+  }
+
+  /// Keeps what the library last complained of, for messages that have a cause to name. The
+  /// library never logs passwords or keys.
+  private final class Complaints: Sendable {
+    let last = Mutex<String?>(nil)
+    /// Why a record was not delivered, the first of them.
+    let delivery = Mutex<rd_kafka_resp_err_t?>(nil)
+  }
+
+  let handle: OpaquePointer
+  private let complaints: Complaints
+  // The library holds it as its opaque value until it is destroyed.
+  private let retained: Unmanaged<Complaints>
+
+  /// - Parameters:
+  ///   - owned: Properties that nobody may change.
+  ///   - preferred: Properties that the settings' own go before; unknown ones are left out.
+  init(
+    _ kind: Kind, _ settings: KafkaSettings, owned: [(String, String)],
+    preferred: [(String, String)]
+  ) throws(LogError) {
+    let complaints = Complaints()
+    let retained = Unmanaged.passRetained(complaints)
+    let configuration = rd_kafka_conf_new()
+    do throws(LogError) {
+      for (name, value) in preferred {
+        // A property of a newer release of the library is no error.
+        _ = rd_kafka_conf_set(configuration, name, value, nil, 0)
+      }
+      for property in settings.properties { try KafkaClient.set(property, configuration) }
+      for (name, value) in [("bootstrap.servers", settings.brokers)] + owned {
+        try KafkaClient.set(Topology.Property(name: name, value: value), configuration)
+      }
+    } catch {
+      rd_kafka_conf_destroy(configuration)
+      retained.release()
+      throw error
+    }
+    rd_kafka_conf_set_opaque(configuration, retained.toOpaque())
+    rd_kafka_conf_set_log_cb(configuration) { client, level, _, text in
+      // 0 to 4: from emergencies to warnings.
+      guard level <= 4, let client, let text, let opaque = rd_kafka_opaque(client) else { return }
+      let complaints = Unmanaged<Complaints>.fromOpaque(opaque).takeUnretainedValue()
+      let message = String(cString: text)
+      complaints.last.withLock { $0 = message }
+    }
+    if kind == .producer {
+      rd_kafka_conf_set_dr_msg_cb(configuration) { _, message, opaque in
+        guard let message, let opaque, message.pointee.err != RD_KAFKA_RESP_ERR_NO_ERROR else {
+          return
+        }
+        let complaints = Unmanaged<Complaints>.fromOpaque(opaque).takeUnretainedValue()
+        let error = message.pointee.err
+        // Records that an abort takes back are no cause of it.
+        guard error != RD_KAFKA_RESP_ERR__PURGE_QUEUE, error != RD_KAFKA_RESP_ERR__PURGE_INFLIGHT
+        else { return }
+        complaints.delivery.withLock { $0 = $0 ?? error }
+      }
+    }
+    var reason = [CChar](repeating: 0, count: 512)
+    let type = kind == .consumer ? RD_KAFKA_CONSUMER : RD_KAFKA_PRODUCER
+    guard let handle = rd_kafka_new(type, configuration, &reason, reason.count) else {
+      // Only then the configuration is still ours.
+      rd_kafka_conf_destroy(configuration)
+      retained.release()
+      throw LogError(
+        .configuration,
+        "the Kafka client refuses its configuration: \(KafkaClient.text(reason)); look at "
+          + "`properties`")
+    }
+    if kind == .consumer { rd_kafka_poll_set_consumer(handle) }
+    self.handle = handle
+    self.complaints = complaints
+    self.retained = retained
+  }
+
+  deinit {
+    // Closing would be for members of a group; partitions are assigned by hand.
+    rd_kafka_destroy_flags(handle, RD_KAFKA_DESTROY_F_NO_CONSUMER_CLOSE)
+    retained.release()
+  }
+
+  /// What the library last warned of.
+  var lastComplaint: String? { complaints.last.withLock { $0 } }
+
+  /// Why the first record failed that did since the last call.
+  func takeDeliveryError() -> rd_kafka_resp_err_t? {
+    rd_kafka_poll(handle, 0)
+    return complaints.delivery.withLock { error in
+      defer { error = nil }
+      return error
+    }
+  }
+
+  private static func set(
+    _ property: Topology.Property, _ configuration: OpaquePointer?
+  ) throws(LogError) {
+    var reason = [CChar](repeating: 0, count: 512)
+    switch rd_kafka_conf_set(configuration, property.name, property.value, &reason, reason.count) {
+    case RD_KAFKA_CONF_OK: return
+    case RD_KAFKA_CONF_UNKNOWN:
+      throw LogError(
+        .configuration,
+        "the Kafka client knows no property `\(property.name)`; correct it in `properties`")
+    default:
+      // The library repeats the value, which may be a secret.
+      let why = property.isSecret ? "its value is not valid" : text(reason)
+      throw LogError(
+        .configuration, "the Kafka client refuses the property `\(property.name)`: \(why)")
+    }
+  }
+
+  /// Empties the queue of what no one asked for, so that it does not grow.
+  func discardEvents() {
+    while let message = rd_kafka_consumer_poll(handle, 0) {
+      precondition(
+        message.pointee.err != RD_KAFKA_RESP_ERR_NO_ERROR,
+        "records come into the queues of their partitions, never into the common one")
+      rd_kafka_message_destroy(message)
+    }
+  }
+
+  static func text(_ buffer: [CChar]) -> String {
+    String(decoding: buffer.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self)
+  }
+
+  static func text(_ error: rd_kafka_resp_err_t) -> String {
+    rd_kafka_err2str(error).map { String(cString: $0) } ?? "error \(error.rawValue)"
+  }
+
+  static func name(_ error: rd_kafka_resp_err_t) -> String {
+    rd_kafka_err2name(error).map { String(cString: $0) } ?? "\(error.rawValue)"
+  }
+
+  /// Monotonic milliseconds.
+  static func now() -> Int64 {
+    var time = timespec()
+    clock_gettime(CLOCK_MONOTONIC, &time)
+    return Int64(time.tv_sec) * 1000 + Int64(time.tv_nsec) / 1_000_000
+  }
+}
+
+/// A time by which something has to be done.
+struct Deadline {
+  private let at: Int64
+
+  init(milliseconds: Int64) { at = KafkaClient.now() + milliseconds }
+
+  /// Milliseconds left; 0 when it has passed.
+  var left: Int32 { Int32(clamping: max(0, at - KafkaClient.now())) }
+  var isOver: Bool { left == 0 }
+}
+
+/// A list of partitions with offsets, as the library wants it.
+final class PartitionList {
+  let list: UnsafeMutablePointer<rd_kafka_topic_partition_list_t>
+
+  init(capacity: Int) { list = rd_kafka_topic_partition_list_new(Int32(capacity)) }
+
+  deinit { rd_kafka_topic_partition_list_destroy(list) }
+
+  var elements: UnsafeMutableBufferPointer<rd_kafka_topic_partition_t> {
+    UnsafeMutableBufferPointer(start: list.pointee.elems, count: Int(list.pointee.cnt))
+  }
+
+  func add(_ topic: String, _ partition: Int32, offset: Int64) {
+    rd_kafka_topic_partition_list_add(list, topic, partition).pointee.offset = offset
+  }
+}

@@ -1,0 +1,180 @@
+import CKafka
+public import Streaming
+
+#if canImport(Glibc)
+  import Glibc
+#elseif canImport(Musl)
+  import Musl
+#elseif canImport(Darwin)
+  import Darwin
+#endif
+
+// The log on Apache Kafka, by librdkafka: nothing else in the project imports it.
+//
+// A group of a topology reads its partitions of all source topics (`KafkaInput`), and commits
+// outputs, source offsets and journal in one transaction per partition
+// (`TransactionalProducer`); `KafkaPartitionLog` puts both behind the engine's protocol. Which
+// topics there must be is in `KafkaTopics`. Nothing here knows events or operators: records are a
+// key and a value, both bytes.
+//
+// Where things are, for a group `g` that reads `events`:
+//
+//     events, tallies, …        sources and sinks; a partition's outputs have its number
+//     g-journal                 per partition, one record a commit: its number and the journal
+//     offsets of g              next offset per source partition; metadata `journal=<number>`
+//     transactional.id g-<n>    of partition n: whoever opens it last fences those before
+
+/// How a cluster is reached.
+public struct KafkaSettings: Sendable {
+  /// `host:port[,host:port…]`
+  public var brokers: String
+  /// The consumer group: names committed offsets, the journal's topic and the transactions.
+  public var group: String
+  /// Passed to the client as they are.
+  public var properties: [Topology.Property]
+  /// How long an answer is waited for when something is looked up or opened.
+  public var answerWithinMilliseconds: Int64
+  /// How long one try of a commit may take.
+  public var commitWithinMilliseconds: Int64
+  /// How much is fetched ahead, per partition of a topic.
+  public var prefetchKilobytes = 32_768
+
+  public init(
+    brokers: String, group: String, properties: [Topology.Property] = [],
+    answerWithinMilliseconds: Int64 = 15_000, commitWithinMilliseconds: Int64 = 15_000
+  ) {
+    self.brokers = brokers
+    self.group = group
+    self.properties = properties
+    self.answerWithinMilliseconds = answerWithinMilliseconds
+    self.commitWithinMilliseconds = commitWithinMilliseconds
+  }
+
+  /// The topic that the group's journal is in.
+  public var journalTopic: String { "\(group)-journal" }
+
+  func transactionalID(_ partition: Int32) -> String { "\(group)-\(partition)" }
+}
+
+/// A Kafka cluster, as one process sees it: what is there, and its partitions as logs.
+public final class KafkaCluster: Sendable {
+  public let settings: KafkaSettings
+  /// Reads the sources of all partitions, each into a queue of its own.
+  let consumer: KafkaClient
+
+  /// Finds the cluster.
+  ///
+  /// - Throws: `.configuration` for a property that the client refuses; `.unavailable` when no
+  ///   broker answers in time.
+  public init(_ settings: KafkaSettings) throws(LogError) {
+    self.settings = settings
+    consumer = try KafkaClient(
+      .consumer, settings, owned: KafkaCluster.consumerProperties(settings.group),
+      preferred: KafkaCluster.consumerPreferences
+        + [("queued.max.messages.kbytes", "\(settings.prefetchKilobytes)")])
+  }
+
+  /// What the engine's guarantees rest on.
+  static func consumerProperties(_ group: String) -> [(String, String)] {
+    [
+      ("group.id", group), ("enable.auto.commit", "false"), ("enable.auto.offset.store", "false"),
+      ("auto.offset.reset", "error"), ("enable.partition.eof", "true"),
+      ("isolation.level", "read_committed"),
+    ]
+  }
+
+  /// What a user may set otherwise. The client pauses fetching for a fixed second once it holds
+  /// `queued.min.messages`: memory is bounded by bytes instead, per partition of a topic.
+  private static let consumerPreferences = [
+    ("queued.min.messages", "10000000"),
+    ("fetch.queue.backoff.ms", "10"), ("socket.nagle.disable", "true"),
+    ("reconnect.backoff.max.ms", "1000"),
+  ]
+
+  /// Topics and how many partitions each has; absent ones are left out.
+  public func partitionCounts(of topics: [String]) throws(LogError) -> [String: Int] {
+    let all = try metadata().topics
+    var counts: [String: Int] = [:]
+    for topic in topics { counts[topic] = all[topic]?.partitions }
+    return counts
+  }
+
+  struct TopicInfo {
+    var partitions: Int
+    var replicas: Int
+  }
+
+  struct Metadata {
+    var topics: [String: TopicInfo] = [:]
+    var brokers = 0
+  }
+
+  /// Asks for all topics, which makes none: to ask for one by its name may create it.
+  func metadata() throws(LogError) -> Metadata {
+    var answer: UnsafePointer<rd_kafka_metadata>?
+    let wait = settings.answerWithinMilliseconds
+    let error = rd_kafka_metadata(consumer.handle, 1, nil, &answer, Int32(clamping: wait))
+    guard error == RD_KAFKA_RESP_ERR_NO_ERROR, let answer else {
+      throw unreachable(error)
+    }
+    defer { rd_kafka_metadata_destroy(answer) }
+    var result = Metadata()
+    result.brokers = Int(answer.pointee.broker_cnt)
+    for topic in UnsafeBufferPointer(
+      start: answer.pointee.topics, count: Int(answer.pointee.topic_cnt))
+    where topic.err == RD_KAFKA_RESP_ERR_NO_ERROR && topic.partition_cnt > 0 {
+      result.topics[String(cString: topic.topic)] = TopicInfo(
+        partitions: Int(topic.partition_cnt), replicas: Int(topic.partitions[0].replica_cnt))
+    }
+    return result
+  }
+
+  func unreachable(_ error: rd_kafka_resp_err_t) -> LogError {
+    let last = consumer.lastComplaint.map { " (\($0))" } ?? ""
+    let silence = [
+      RD_KAFKA_RESP_ERR__TRANSPORT, RD_KAFKA_RESP_ERR__TIMED_OUT,
+      RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN, RD_KAFKA_RESP_ERR__RESOLVE,
+    ]
+    guard silence.contains(error) else {
+      return LogError(
+        .unavailable, recovery: .retry,
+        "\(settings.brokers) refuses: \(KafkaClient.text(error))\(last)")
+    }
+    return LogError(
+      .unavailable, recovery: .retry,
+      "no broker of \(settings.brokers) answered within "
+        + "\(settings.answerWithinMilliseconds / 1000) s: \(KafkaClient.text(error))\(last). Start "
+        + "the cluster, or correct `brokers` and the client's `properties`")
+  }
+
+  /// First and next offset of a topic's partition.
+  func watermarks(_ topic: String, _ partition: Int32) throws(LogError) -> (low: Int64, high: Int64)
+  {
+    let deadline = Deadline(milliseconds: settings.answerWithinMilliseconds)
+    var (low, high): (Int64, Int64) = (0, 0)
+    while true {
+      let error = rd_kafka_query_watermark_offsets(
+        consumer.handle, topic, partition, &low, &high, max(deadline.left, 1))
+      switch error {
+      case RD_KAFKA_RESP_ERR_NO_ERROR: return (low, high)
+      // A topic that was just made, or a leader that has just changed.
+      case RD_KAFKA_RESP_ERR_NOT_LEADER_FOR_PARTITION, RD_KAFKA_RESP_ERR_LEADER_NOT_AVAILABLE:
+        guard !deadline.isOver else { throw unreachable(error) }
+        usleep(50_000)
+      case RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART, RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC,
+        RD_KAFKA_RESP_ERR__UNKNOWN_PARTITION:
+        throw LogError(.missing, "\(settings.brokers) has no partition \(partition) of \(topic)")
+      default: throw unreachable(error)
+      }
+    }
+  }
+
+  /// Opens a partition: its sources for reading, its sinks for transactions.
+  ///
+  /// Check the topics first (`checkTopics`). Nothing is fenced before `committed()` is asked for.
+  public func partitionLog(
+    partition: Int32, inputs: [LogInput], outputs: [LogOutput]
+  ) throws(LogError) -> KafkaPartitionLog {
+    try KafkaPartitionLog(self, partition: partition, inputs: inputs, outputs: outputs)
+  }
+}

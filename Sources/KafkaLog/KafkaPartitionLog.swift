@@ -1,0 +1,221 @@
+import CKafka
+public import Streaming
+import Synchronization
+
+/// A group's partition on a Kafka cluster.
+///
+/// `fetch` and `seek` belong to the partition's worker, `commit` to one other thread; what was
+/// committed last may be asked by anyone.
+public final class KafkaPartitionLog: PartitionLog, @unchecked Sendable {
+  public let inputs: [LogInput]
+  public let partition: Int32
+
+  private let cluster: KafkaCluster
+  private let outputs: [String]
+  private let readers: [KafkaInput]
+  private let writer: Mutex<Writer>
+  private let lastCommit = Mutex<CommitPoint?>(nil)
+  /// Since when a commit has had no answer; 0 while there is none.
+  private let unanswered = Atomic<Int64>(0)
+  /// A commit got its answer late: what the inputs said of their ends is out of date.
+  private let endsAreOld = Atomic<Bool>(false)
+
+  /// With a commit unanswered for so long, the cluster may be out of reach.
+  private static let answerMilliseconds: Int64 = 1_000
+
+  /// What commits are made with.
+  private struct Writer {
+    var producer: TransactionalProducer?
+    var isClosed = false
+  }
+
+  init(
+    _ cluster: KafkaCluster, partition: Int32, inputs: [LogInput], outputs: [LogOutput]
+  ) throws(LogError) {
+    self.cluster = cluster
+    self.partition = partition
+    self.inputs = inputs
+    self.outputs = outputs.map(\.topic)
+    var readers: [KafkaInput] = []
+    for input in inputs {
+      readers.append(try KafkaInput(cluster, topic: input.topic, partition: input.partition))
+    }
+    self.readers = readers
+    writer = Mutex(Writer())
+  }
+
+  // MARK: Reading
+
+  public func fetch(_ input: Int, into chunk: RecordChunk, maxRecords: Int) throws(LogError)
+    -> FetchStatus
+  {
+    if endsAreOld.exchange(false, ordering: .relaxed) {
+      for reader in readers { try reader.forgetEnd() }
+    }
+    if input == 0, partition == 0 { cluster.consumer.discardEvents() }
+    let status = try readers[input].fetch(into: chunk, maxRecords: maxRecords)
+    // Time must not go on by itself while the cluster is away, or all that waits there is late.
+    return status == .end && isUnanswered ? .waiting : status
+  }
+
+  private var isUnanswered: Bool {
+    let since = unanswered.load(ordering: .relaxed)
+    return since != 0 && KafkaClient.now() - since > KafkaPartitionLog.answerMilliseconds
+  }
+
+  public func seek(_ input: Int, to offset: Int64) throws(LogError) {
+    try readers[input].seek(to: offset)
+  }
+
+  public func firstOffsets() throws(LogError) -> [Int64] {
+    var offsets: [Int64] = []
+    for input in inputs {
+      offsets.append(try cluster.watermarks(input.topic, input.partition).low)
+    }
+    return offsets
+  }
+
+  // MARK: What is committed
+
+  /// The last commit, as far as this process knows without asking.
+  public var lastKnownCommit: CommitPoint? { lastCommit.withLock { $0 } }
+
+  /// Records behind these offsets, one per input; nil while that is not known.
+  public func left(after offsets: [Int64]) -> Int64? {
+    var sum: Int64 = 0
+    for (reader, offset) in zip(readers, offsets) {
+      guard let left = reader.left(after: offset) else { return nil }
+      sum += left
+    }
+    return sum
+  }
+
+  /// Fences whoever had the partition before, then asks the group's coordinator.
+  public func committed() throws(LogError) -> CommitPoint? {
+    let result = writer.withLock { writer -> Result<CommitPoint?, LogError> in
+      do throws(LogError) {
+        // Only after this nothing that was begun can still be committed.
+        try open(&writer)
+        return .success(try askCommitted())
+      } catch { return .failure(error) }
+    }
+    let point = try result.get()
+    lastCommit.withLock { $0 = point }
+    return point
+  }
+
+  private func open(_ writer: inout Writer) throws(LogError) {
+    precondition(!writer.isClosed, "nothing is asked of a partition after close")
+    guard writer.producer == nil else { return }
+    writer.producer = try TransactionalProducer(
+      cluster.settings, id: cluster.settings.transactionalID(partition), outputs: outputs)
+  }
+
+  private func askCommitted() throws(LogError) -> CommitPoint? {
+    let list = PartitionList(capacity: inputs.count)
+    for input in inputs { list.add(input.topic, input.partition, offset: -1001) }
+    let wait = Int32(clamping: cluster.settings.answerWithinMilliseconds)
+    let error = rd_kafka_committed(cluster.consumer.handle, list.list, wait)
+    guard error == RD_KAFKA_RESP_ERR_NO_ERROR else {
+      throw LogError(
+        .unavailable, recovery: .rewind,
+        "the committed offsets of the group \(cluster.settings.group) cannot be read: "
+          + KafkaClient.text(error))
+    }
+    var numbers: [Int64?] = []
+    var offsets: [Int64] = []
+    for element in list.elements {
+      guard element.err == RD_KAFKA_RESP_ERR_NO_ERROR else {
+        throw LogError(
+          .unavailable, recovery: .rewind,
+          "the committed offset of \(String(cString: element.topic)) \(element.partition) cannot be"
+            + " read: \(KafkaClient.text(element.err))")
+      }
+      numbers.append(element.offset >= 0 ? CommitMetadata.number(element) : 0)
+      offsets.append(element.offset)
+    }
+    return try point(numbers, offsets)
+  }
+
+  /// All sources' offsets must be of one commit, or of none.
+  private func point(_ numbers: [Int64?], _ offsets: [Int64]) throws(LogError) -> CommitPoint? {
+    let group = cluster.settings.group
+    guard let first = numbers.first, let number = first, numbers.allSatisfy({ $0 == number })
+    else {
+      throw LogError(
+        .badData,
+        "the committed offsets of partition \(partition) of the group \(group) are not those of one"
+          + " commit: they were reset or moved by something else, or the sources have changed. "
+          + "Begin anew with another `group`")
+    }
+    guard number > 0 else {
+      guard try !JournalReading(cluster, partition: partition).hasRecords() else {
+        throw LogError(
+          .badData,
+          "the group \(group) has no committed offsets for partition \(partition), but its journal"
+            + " has records: the offsets have expired (`offsets.retention.minutes`) or were "
+            + "removed. Begin anew with another `group`")
+      }
+      return nil
+    }
+    return CommitPoint(number: number, nextOffsets: offsets)
+  }
+
+  /// Up to the last commit that this process knows of.
+  public func journal(
+    after number: Int64,
+    _ body: (_ number: Int64, _ bytes: UnsafeRawBufferPointer) throws(LogError) -> Void
+  ) throws(LogError) {
+    guard let last = lastKnownCommit?.number, last > number else { return }
+    try JournalReading(cluster, partition: partition).read(after: number, through: last, body)
+  }
+
+  // MARK: Commits
+
+  public func commit(_ transaction: Transaction) throws(LogError) {
+    precondition(
+      transaction.nextOffsets.count == inputs.count,
+      "a transaction names the next offset of every input")
+    if unanswered.load(ordering: .relaxed) == 0 {
+      unanswered.store(KafkaClient.now(), ordering: .relaxed)
+    }
+    let result = writer.withLock { writer -> Result<Void, LogError> in
+      do throws(LogError) {
+        return .success(try commit(transaction, with: &writer))
+      } catch { return .failure(error) }
+    }
+    // Without success it stays unanswered: it is sent again.
+    try result.get()
+    if isUnanswered { endsAreOld.store(true, ordering: .relaxed) }
+    unanswered.store(0, ordering: .relaxed)
+    lastCommit.withLock {
+      $0 = CommitPoint(number: transaction.number, nextOffsets: transaction.nextOffsets)
+    }
+  }
+
+  private func commit(_ transaction: Transaction, with writer: inout Writer) throws(LogError) {
+    guard let producer = writer.producer else {
+      // A new producer settles what the last one left open: that comes first.
+      throw LogError(
+        .unavailable, recovery: .rewind,
+        "what came of the transaction of \(cluster.settings.transactionalID(partition)) is not "
+          + "known yet")
+    }
+    do throws(LogError) {
+      try producer.commit(
+        transaction, partition: partition, inputs: inputs,
+        group: try KafkaGroupMetadata(cluster.settings.group))
+    } catch {
+      if error.recovery != .retry { writer.producer = nil }
+      throw error
+    }
+  }
+
+  public func close() {
+    for reader in readers { reader.close() }
+    writer.withLock { writer in
+      writer.producer = nil
+      writer.isClosed = true
+    }
+  }
+}

@@ -1,0 +1,259 @@
+import CKafka
+import Streaming
+
+/// A partition's producer: outputs, offsets and journal in one transaction.
+///
+/// Opening one ends what an earlier one of the same id had begun, and fences it for good. After an
+/// error that leaves the outcome open it must not be used again: a new one settles it.
+final class TransactionalProducer {
+  private let client: KafkaClient
+  private let settings: KafkaSettings
+  private let id: String
+  private let topics: [Topic]
+  private let journal: Topic
+
+  /// A topic's handle with the name for messages.
+  private final class Topic {
+    let name: String
+    let handle: OpaquePointer
+    private let client: KafkaClient
+
+    init(_ client: KafkaClient, _ name: String) throws(LogError) {
+      guard let handle = rd_kafka_topic_new(client.handle, name, nil) else {
+        throw LogError(.ours, "the Kafka client gives no handle for the topic \(name)")
+      }
+      self.name = name
+      self.handle = handle
+      self.client = client
+    }
+
+    deinit { rd_kafka_topic_destroy(handle) }
+  }
+
+  /// What a user may set otherwise. The queue must hold a whole transaction.
+  private static let preferences = [
+    ("queue.buffering.max.messages", "10000000"), ("queue.buffering.max.kbytes", "2097151"),
+    ("socket.nagle.disable", "true"), ("linger.ms", "2"),
+    ("reconnect.backoff.max.ms", "1000"),
+    // Records of our own limits; what the broker takes is its topics' `max.message.bytes`.
+    ("message.max.bytes", "33554432"),
+  ]
+
+  /// Waits until transactions that were left open are ended.
+  init(_ settings: KafkaSettings, id: String, outputs: [String]) throws(LogError) {
+    self.settings = settings
+    self.id = id
+    client = try KafkaClient(
+      .producer, settings,
+      owned: [("transactional.id", id), ("delivery.report.only.error", "true")],
+      preferred: TransactionalProducer.preferences)
+    let client = client
+    var topics: [Topic] = []
+    for name in outputs { topics.append(try Topic(client, name)) }
+    self.topics = topics
+    journal = try Topic(client, settings.journalTopic)
+    try open()
+  }
+
+  private func open() throws(LogError) {
+    let deadline = Deadline(milliseconds: settings.answerWithinMilliseconds)
+    while let error = rd_kafka_init_transactions(client.handle, max(deadline.left, 1)) {
+      let outcome = Outcome(error, client)
+      if outcome.isRetriable, !deadline.isOver { continue }
+      if let refusal = outcome.refusal(id, settings) { throw refusal }
+      throw LogError(
+        .unavailable, recovery: .rewind,
+        "the transactions of \(id) cannot be opened: \(outcome.text). Is the cluster up, with as "
+          + "many brokers as the replicas of its transaction log?")
+    }
+  }
+
+  // MARK: A transaction
+
+  /// - Throws: `.retry` when it was aborted; `.rewind` when it is not known what came of it, and
+  ///   this producer is of no more use; `.stop` when another one has taken over.
+  func commit(
+    _ transaction: Transaction, partition: Int32, inputs: [LogInput],
+    group: KafkaGroupMetadata
+  ) throws(LogError) {
+    let deadline = Deadline(milliseconds: settings.commitWithinMilliseconds)
+    _ = client.takeDeliveryError()
+    try during("begin", deadline) { _ in rd_kafka_begin_transaction(client.handle) }
+    try produceOutputs(transaction, partition, deadline)
+    for record in JournalRecord.parts(transaction.journal, number: transaction.number) {
+      try record.withBytes { (key, value) throws(LogError) in
+        try produce(journal, partition, key: key, value: value, deadline)
+      }
+    }
+    let offsets = PartitionList(capacity: inputs.count)
+    for (input, offset) in zip(inputs, transaction.nextOffsets) {
+      offsets.add(input.topic, input.partition, offset: offset)
+    }
+    for place in offsets.elements.indices {
+      CommitMetadata.set(transaction.number, on: &offsets.elements[place])
+    }
+    try during("send offsets", deadline) {
+      rd_kafka_send_offsets_to_transaction(client.handle, offsets.list, group.handle, $0)
+    }
+    try during("commit", deadline) { rd_kafka_commit_transaction(client.handle, $0) }
+  }
+
+  private func produceOutputs(
+    _ transaction: Transaction, _ partition: Int32, _ deadline: Deadline
+  ) throws(LogError) {
+    let outputs = transaction.outputs
+    for record in outputs.records {
+      try produce(
+        topics[Int(record.sink)], partition, key: outputs.key(of: record),
+        value: outputs.value(of: record), deadline)
+    }
+  }
+
+  private func produce(
+    _ topic: Topic, _ partition: Int32, key: UnsafeRawBufferPointer,
+    value: UnsafeRawBufferPointer, _ deadline: Deadline
+  ) throws(LogError) {
+    while rd_kafka_produce(
+      topic.handle, partition, Int32(RD_KAFKA_MSG_F_COPY),
+      UnsafeMutableRawPointer(mutating: value.baseAddress), value.count,
+      key.isEmpty ? nil : key.baseAddress, key.count, nil) != 0
+    {
+      let error = rd_kafka_last_error()
+      if error == RD_KAFKA_RESP_ERR__QUEUE_FULL, !deadline.isOver {
+        rd_kafka_flush(client.handle, 100)
+        continue
+      }
+      throw try abort(
+        Outcome(error, "a record for \(topic.name) partition \(partition)", client), deadline)
+    }
+  }
+
+  // MARK: Errors
+
+  /// One step of a transaction, until it is done or has failed.
+  private func during(
+    _ step: String, _ deadline: Deadline, _ call: (Int32) -> OpaquePointer?
+  ) throws(LogError) {
+    while let error = call(max(deadline.left, 1)) {
+      let outcome = Outcome(error, client)
+      if outcome.isRetriable, !outcome.isFatal, !outcome.mustAbort, !deadline.isOver { continue }
+      if outcome.isFatal || !outcome.mustAbort { throw unusable(outcome, step) }
+      throw try abort(outcome, deadline)
+    }
+  }
+
+  /// Ends the transaction without its records. Returns what to throw.
+  private func abort(_ cause: Outcome, _ deadline: Deadline) throws(LogError) -> LogError {
+    while let error = rd_kafka_abort_transaction(client.handle, max(deadline.left, 1)) {
+      let outcome = Outcome(error, client)
+      if outcome.isRetriable, !outcome.isFatal, !deadline.isOver { continue }
+      throw unusable(outcome, "abort")
+    }
+    // What the library says of the transaction names its state, not what brought it there.
+    var cause = cause
+    if let error = client.takeDeliveryError() { cause.replace(with: error) }
+    return cause.refusal(id, settings)
+      ?? LogError(
+        .unavailable, recovery: .retry,
+        "the transaction of \(id) was aborted: \(cause.text)")
+  }
+
+  private func unusable(_ outcome: Outcome, _ step: String) -> LogError {
+    outcome.refusal(id, settings)
+      ?? LogError(
+        .unavailable, recovery: .rewind,
+        "what came of the transaction of \(id) is not known (\(step)): \(outcome.text)")
+  }
+}
+
+/// What the library answered to a transaction's step.
+private struct Outcome {
+  var code: rd_kafka_resp_err_t
+  var isRetriable = false
+  var isFatal = false
+  var mustAbort = false
+  var text: String
+
+  /// Takes the error over.
+  init(_ error: OpaquePointer, _ client: KafkaClient) {
+    code = rd_kafka_error_code(error)
+    isRetriable = rd_kafka_error_is_retriable(error) != 0
+    isFatal = rd_kafka_error_is_fatal(error) != 0
+    mustAbort = rd_kafka_error_txn_requires_abort(error) != 0
+    text = rd_kafka_error_string(error).map { String(cString: $0) } ?? KafkaClient.text(code)
+    rd_kafka_error_destroy(error)
+    findFatal(client)
+  }
+
+  init(_ code: rd_kafka_resp_err_t, _ what: String, _ client: KafkaClient) {
+    self.code = code
+    text = "\(what): \(KafkaClient.text(code))"
+    findFatal(client)
+  }
+
+  /// A fatal error has its cause elsewhere.
+  private mutating func findFatal(_ client: KafkaClient) {
+    var reason = [CChar](repeating: 0, count: 512)
+    let fatal = rd_kafka_fatal_error(client.handle, &reason, reason.count)
+    guard fatal != RD_KAFKA_RESP_ERR_NO_ERROR else { return }
+    code = fatal
+    isFatal = true
+    text = KafkaClient.text(reason)
+  }
+
+  /// A record's own error says more.
+  mutating func replace(with error: rd_kafka_resp_err_t) {
+    code = error
+    text = "a record was not taken: \(KafkaClient.text(error))"
+  }
+
+  /// What no further try can change.
+  func refusal(_ id: String, _ settings: KafkaSettings) -> LogError? {
+    switch code {
+    case RD_KAFKA_RESP_ERR__FENCED, RD_KAFKA_RESP_ERR_PRODUCER_FENCED,
+      RD_KAFKA_RESP_ERR_INVALID_PRODUCER_EPOCH:
+      LogError(
+        .unavailable,
+        "another process has taken over \(id), or this one was silent for longer than "
+          + "`transaction.timeout.ms`: run a topology once at a time, or start this one again")
+    case RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE, RD_KAFKA_RESP_ERR_RECORD_LIST_TOO_LARGE:
+      LogError(
+        .configuration,
+        "a record of \(id) is larger than its topic takes (\(text)): raise `max.message.bytes` of "
+          + "the topics of the sinks, of dead letters first")
+    case RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED,
+      RD_KAFKA_RESP_ERR_GROUP_AUTHORIZATION_FAILED,
+      RD_KAFKA_RESP_ERR_CLUSTER_AUTHORIZATION_FAILED,
+      RD_KAFKA_RESP_ERR_TRANSACTIONAL_ID_AUTHORIZATION_FAILED:
+      LogError(
+        .configuration,
+        "the cluster refuses \(id): \(text). Allow it to write the topics of the sinks and "
+          + "\(settings.journalTopic), to use the group \(settings.group) and the transactional "
+          + "ids that begin with \(settings.group)-")
+    case RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART, RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC,
+      RD_KAFKA_RESP_ERR__UNKNOWN_PARTITION:
+      LogError(
+        .missing, "a topic that \(id) writes is gone: \(text). Make it again (`bidmill topics`)")
+    case RD_KAFKA_RESP_ERR_UNKNOWN_MEMBER_ID, RD_KAFKA_RESP_ERR_ILLEGAL_GENERATION:
+      LogError(
+        .configuration,
+        "the group \(settings.group) has members: its offsets are another application's. Write "
+          + "another `group`")
+    default: nil
+    }
+  }
+}
+
+/// The group that offsets are committed for, as a transaction wants it.
+final class KafkaGroupMetadata {
+  let handle: OpaquePointer
+
+  init(_ group: String) throws(LogError) {
+    guard let handle = rd_kafka_consumer_group_metadata_new(group) else {
+      throw LogError(.ours, "the Kafka client gives no metadata for the group \(group)")
+    }
+    self.handle = handle
+  }
+
+  deinit { rd_kafka_consumer_group_metadata_destroy(handle) }
+}

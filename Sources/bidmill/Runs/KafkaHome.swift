@@ -1,0 +1,96 @@
+import KafkaLog
+import Streaming
+
+/// A topology on one Kafka cluster.
+struct KafkaHome {
+  let topology: CheckedTopology
+  let settings: KafkaSettings
+  let inputs: [LogInput]
+
+  /// - Throws: What stands against it in the topology; the cluster is not asked.
+  init(_ topology: CheckedTopology) throws {
+    self.topology = topology
+    var inputs: [LogInput] = []
+    var clients: [(place: String, brokers: String, properties: [Topology.Property])] = []
+    for source in topology.topology.sources {
+      guard case .kafka(let kafka) = source.transport else {
+        throw KafkaHome.refusal("the source \(source.name)")
+      }
+      clients.append(("sources.\(source.name)", kafka.brokers, kafka.properties))
+      inputs += LiveHome.inputs(of: source, kafka.topics)
+    }
+    for sink in topology.sinks {
+      guard case .kafka(let kafka) = sink.transport else {
+        throw KafkaHome.refusal("the sink \(sink.name)")
+      }
+      clients.append(("sinks.\(sink.name)", kafka.brokers, kafka.properties))
+    }
+    let first = clients[0]
+    for client in clients where client.properties != first.properties {
+      throw Failure(
+        .configuration,
+        "error: \(client.place) has other `properties` than \(first.place); a run is one client: "
+          + "write the same for all of them")
+    }
+    guard topology.topology.delivery == .exactlyOnce else {
+      throw Failure(
+        .configuration,
+        "error: `delivery: at_least_once` is not in this version yet; write `exactly_once`")
+    }
+    self.inputs = inputs
+    settings = KafkaSettings(
+      brokers: first.brokers, group: topology.group, properties: first.properties)
+  }
+
+  private static func refusal(_ what: String) -> Failure {
+    Failure(
+      .configuration,
+      "error: \(what) is not on the Kafka cluster that the first source is on; a run has everything "
+        + "in one place: write `kafka:` with its topic")
+  }
+
+  var topics: KafkaTopics {
+    KafkaTopics(
+      inputs: inputs, outputs: topology.outputs,
+      large: [topology.sinks[topology.deadLetterSink].name], settings: settings)
+  }
+
+  /// Opens every partition. Whoever had one before is fenced.
+  func open() throws -> [any LivePartition] {
+    try topics.checkNames(inputs)
+    let count = try topics.check(on: KafkaCluster(settings))
+    var settings = settings
+    settings.prefetchKilobytes = KafkaHome.prefetchKilobytes(count * inputs.count)
+    let cluster = try KafkaCluster(settings)
+    return try (0..<count).map { partition in
+      try Partition(
+        cluster.partitionLog(
+          partition: Int32(partition), inputs: LiveHome.inputs(inputs, of: partition),
+          outputs: topology.outputs))
+    }
+  }
+
+  /// For each of so many partitions of topics: half a gigabyte for all of them together.
+  private static func prefetchKilobytes(_ count: Int) -> Int {
+    min(max((512 << 10) / max(count, 1), 1 << 10), 32 << 10)
+  }
+
+  private struct Partition: LivePartition {
+    private let kafka: KafkaPartitionLog
+    private let firstOffsets: [Int64]
+
+    init(_ log: KafkaPartitionLog) throws(LogError) {
+      kafka = log
+      _ = try log.committed()
+      firstOffsets = try log.firstOffsets()
+    }
+
+    var log: any PartitionLog { kafka }
+
+    func nextOffsets() throws(LogError) -> [Int64] {
+      kafka.lastKnownCommit?.nextOffsets ?? firstOffsets
+    }
+
+    func left() throws(LogError) -> Int64? { kafka.left(after: try nextOffsets()) }
+  }
+}
