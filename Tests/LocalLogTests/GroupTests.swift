@@ -332,6 +332,19 @@ struct GroupTests {
     try second.commit(Self.transaction(1))
   }
 
+  @Test("A closed partition is free although a child process still has its descriptors")
+  func forkedDescriptors() throws {
+    let scratch = Scratch()
+    let store = try store(scratch.path + "/log")
+    let first = try open(store)
+    // What a child has between fork and exec.
+    let copies = Scratch.copyDescriptors(of: store.root + "/groups/live/0/lock")
+    defer { for copy in copies { close(copy) } }
+    #expect(!copies.isEmpty)
+    first.close()
+    try open(store).commit(Self.transaction(1))
+  }
+
   @Test("Sinks and sources may come and go; committed ends stay")
   func changedTopics() throws {
     let scratch = Scratch()

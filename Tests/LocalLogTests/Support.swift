@@ -46,6 +46,19 @@ final class Scratch {
     return lstat(path, &found) == 0 && found.st_mode & S_IFMT == S_IFDIR
   }
 
+  /// Copies of this process's open descriptors of a file.
+  static func copyDescriptors(of path: String) -> [Int32] {
+    var file = stat()
+    guard stat(path, &file) == 0 else { return [] }
+    return (0..<getdtablesize()).compactMap { descriptor in
+      var other = stat()
+      guard fstat(descriptor, &other) == 0, other.st_dev == file.st_dev,
+        other.st_ino == file.st_ino
+      else { return nil }
+      return dup(descriptor)
+    }
+  }
+
   static func exists(_ path: String) -> Bool { access(path, F_OK) == 0 }
 
   static func removeTree(_ path: String) {

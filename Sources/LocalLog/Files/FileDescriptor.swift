@@ -148,6 +148,11 @@ struct FileDescriptor: ~Copyable {
     return true
   }
 
+  /// Gives the lock back, whoever else has a copy of this descriptor.
+  func unlock() {
+    while flock(raw, LOCK_UN) != 0, errno == EINTR {}
+  }
+
   /// Waits for the exclusive lock of the file.
   func lock() throws(LogError) {
     while flock(raw, LOCK_EX) != 0 {

@@ -35,4 +35,10 @@ struct FileLock: ~Copyable {
     try opened.write([UInt8]("\(getpid())\n".utf8), at: 0)
     file = opened
   }
+
+  deinit {
+    // Said aloud: closing alone leaves the lock with a child process that was forked meanwhile,
+    // for as long as it has not come to its own program.
+    file.unlock()
+  }
 }
