@@ -51,8 +51,15 @@ struct KafkaHome {
 
   var topics: KafkaTopics {
     KafkaTopics(
-      inputs: inputs, outputs: topology.outputs,
-      large: [topology.sinks[topology.deadLetterSink].name], settings: settings)
+      inputs: inputs, outputs: topology.outputs, snapshots: snapshotTopic, settings: settings)
+  }
+
+  /// The topic of this cluster that snapshots go to.
+  private var snapshotTopic: String? {
+    guard case .kafka(let sink) = topology.topology.snapshots.store,
+      sink.brokers == settings.brokers
+    else { return nil }
+    return sink.topic
   }
 
   /// Opens every partition. Whoever had one before is fenced.
@@ -62,11 +69,13 @@ struct KafkaHome {
     var settings = settings
     settings.prefetchKilobytes = KafkaHome.prefetchKilobytes(count * inputs.count)
     let cluster = try KafkaCluster(settings)
+    let inputs = topology.keyed(inputs, partitions: count)
+    let outputs = topology.keyed(topology.outputs, partitions: count)
     return try (0..<count).map { partition in
       try Partition(
         cluster.partitionLog(
           partition: Int32(partition), inputs: LiveHome.inputs(inputs, of: partition),
-          outputs: topology.outputs))
+          outputs: outputs))
     }
   }
 
@@ -90,6 +99,8 @@ struct KafkaHome {
     func nextOffsets() throws(LogError) -> [Int64] {
       kafka.lastKnownCommit?.nextOffsets ?? firstOffsets
     }
+
+    func retainedOffsets() throws(LogError) -> [Int64]? { try kafka.firstOffsets() }
 
     func left() throws(LogError) -> Int64? { kafka.left(after: try nextOffsets()) }
   }

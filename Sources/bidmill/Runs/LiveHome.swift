@@ -12,17 +12,19 @@ protocol LivePartition: Sendable {
 
   /// Records after the last commit; nil while that is not known.
   func left() throws(LogError) -> Int64?
+
+  /// First offset that each input still has; nil where nothing removes records by itself. From any
+  /// thread.
+  func retainedOffsets() throws(LogError) -> [Int64]?
+}
+
+extension LivePartition {
+  func retainedOffsets() throws(LogError) -> [Int64]? { nil }
 }
 
 /// Where a topology's sources and sinks are: all of them in one local log, or on one cluster.
 enum LiveHome {
   static func open(_ topology: CheckedTopology) throws -> [any LivePartition] {
-    guard case .directory = topology.topology.snapshots.store else {
-      throw Failure(
-        .configuration,
-        "error: snapshots go to a topic, which this version does not have yet; write "
-          + "`snapshots: { directory: state/\(topology.topology.name) }`")
-    }
     if case .kafka? = topology.topology.sources.first?.transport {
       return try KafkaHome(topology).open()
     }

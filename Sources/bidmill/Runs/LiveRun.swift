@@ -1,5 +1,4 @@
 import Events
-import LocalLog
 import Operators
 import Streaming
 import Synchronization
@@ -28,8 +27,9 @@ struct LiveRun {
     guard problems.isEmpty else { throw TopologyError(problems) }
     let lag = LagWatch(try LiveHome.open(topology))
     let before = try lag.processed()
+    let partitions = try partitions(lag.logs)
     let engine = try Engine(
-      topology: topology, registry: OperatorRegistry.all, partitions: try partitions(lag.logs),
+      topology: topology, registry: OperatorRegistry.all, partitions: partitions,
       workers: workers ?? Machine.cores)
     onStart { engine.stop() }
 
@@ -48,9 +48,17 @@ struct LiveRun {
         Self.progressText(values, left: left, processed, rate: meter.rate(processed))
       }
     }
+    let retention = RetentionWatch(
+      zip(lag.logs, partitions).compactMap { log, partition in
+        partition.snapshots.map { (log, $0) }
+      }, notify: NoticeLog().notify)
+    let retentionTicker = Ticker(milliseconds: 60_000) { retention.refresh() }
     defer { progress.end() }
     do {
-      defer { ticker.stop() }
+      defer {
+        ticker.stop()
+        retentionTicker.stop()
+      }
       try engine.run()
     }
     let processed = try lag.processed() - before
@@ -77,19 +85,13 @@ struct LiveRun {
   }
 
   private func partitions(_ logs: [any LivePartition]) throws -> [Engine.Partition] {
-    guard case .directory(let directory) = topology.topology.snapshots.store else {
-      throw Failure(
-        .configuration,
-        "error: snapshots go to a topic, which this version does not have yet; write "
-          + "`snapshots: { directory: state/\(topology.topology.name) }`")
-    }
+    let place = try SnapshotPlace(topology, partitions: logs.count)
     let (snapshots, commit) = (topology.topology.snapshots, topology.topology.commit)
     let notices = NoticeLog()
     return try logs.enumerated().map { index, log in
       Engine.Partition(
         log: log.log,
-        snapshots: try DirectorySnapshotStore(
-          directory: directory, name: topology.topology.name, partition: Int32(index)),
+        snapshots: try place.store(partition: index),
         options: RunnerOptions(
           mode: .live, partition: index, partitionCount: logs.count,
           commitEvery: commit.every.milliseconds, commitEvents: commit.events,
