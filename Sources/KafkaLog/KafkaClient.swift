@@ -40,6 +40,7 @@ final class KafkaClient: @unchecked Sendable {
   }
 
   let handle: OpaquePointer
+  let settings: KafkaSettings
   private let complaints: Complaints
   // The library holds it as its opaque value until it is destroyed.
   private let retained: Unmanaged<Complaints>
@@ -128,6 +129,7 @@ final class KafkaClient: @unchecked Sendable {
     }
     if kind == .consumer { rd_kafka_poll_set_consumer(handle) }
     self.handle = handle
+    self.settings = settings
     self.complaints = complaints
     self.retained = retained
   }
