@@ -1,7 +1,7 @@
 /// The population stability index: how far a feature's distribution has moved from a reference,
 /// over up to 16 bins. Below 0.1 is called stable, above 0.25 a shift, if chance cannot do it.
 ///
-/// Reference and present counts are sums: they merge and subtract. 384 bytes, O(log bins).
+/// Reference and present counts are sums: they merge and subtract. 392 bytes, O(log bins).
 @frozen
 public struct PopulationStability: BitwiseCopyable, Sendable, Equatable {
   public static var binsMax: Int { 16 }

@@ -49,7 +49,7 @@ public struct PromotionRules: BitwiseCopyable, Sendable {
 ///
 /// A trial compares the champion with a challenger. After a promotion the roles are exchanged and a
 /// probation compares the new champion with the one before. A pure state machine: an observation
-/// in, a decision out; time is the observations'. 192 bytes, O(1).
+/// in, a decision out; time is the observations'. 168 bytes, O(1).
 @frozen
 public struct ChampionChallenger: BitwiseCopyable, Sendable, Equatable {
   /// What is compared.
