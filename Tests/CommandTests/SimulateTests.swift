@@ -159,12 +159,6 @@ private var market: String { Workplace.repository + "/" + ShippedTopology.market
     // New York's clocks go forward while it lasts.
     #expect(Set(campaigns.map(\.zone.changes.count)) == [1, 2])
   }
-
-  @Test func quantilesOfStudentsT() {
-    #expect(StudentT.quantile975(degrees: 1) == 12.706)
-    #expect(StudentT.quantile975(degrees: 19) == 2.093)
-    #expect(abs(StudentT.quantile975(degrees: 60) - 2.0003) < 1e-3)
-  }
 }
 
 @Suite struct DemoTests {
