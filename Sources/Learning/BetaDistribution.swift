@@ -86,30 +86,4 @@ public struct BetaDistribution: BitwiseCopyable, Sendable, Equatable {
     }
     return min(max(t, -744), 744)
   }
-
-  /// P(other > self): the closed form (Miller 2015) for a whole `other.alpha`.
-  ///
-  /// Complexity: O(other.alpha) terms; for rates with very many successes use `BestArm`.
-  public func probabilityBelow(_ other: BetaDistribution) -> Double {
-    precondition(
-      other.alpha >= 1 && other.alpha == other.alpha.rounded() && other.alpha < 1e9,
-      "the closed form is a sum over the successes of the other rate, a whole number")
-    let own = Elementary.logBeta(alpha, beta)
-    var sum = 0.0
-    for i in 0..<Int(other.alpha) {
-      let n = Double(i)
-      sum += Elementary.exp(
-        Elementary.logBeta(alpha + n, other.beta + beta) - Elementary.log(other.beta + n)
-          - Elementary.logBeta(1 + n, other.beta) - own)
-    }
-    return sum
-  }
-
-  /// E[max(self − other, 0)]: what is lost on average by choosing `other`. As `probabilityBelow`.
-  public func expectedExcess(over other: BetaDistribution) -> Double {
-    let raised = BetaDistribution(alpha: alpha + 1, beta: beta)
-    let otherRaised = BetaDistribution(alpha: other.alpha + 1, beta: other.beta)
-    return mean * (1 - raised.probabilityBelow(other))
-      - other.mean * (1 - probabilityBelow(otherRaised))
-  }
 }

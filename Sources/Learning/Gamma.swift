@@ -31,22 +31,6 @@ extension Elementary {
     return logGamma(x) - ((x - 0.5) * log(x) - x + 0.9189385332046728)
   }
 
-  /// ln B(a, b), the logarithm of the Beta function; a, b > 0.
-  public static func logBeta(_ a: Double, _ b: Double) -> Double {
-    let (small, large) = a < b ? (a, b) : (b, a)
-    if small < 8 {
-      if large < 8 { return logGamma(small) + logGamma(large) - logGamma(small + large) }
-      // ln Γ(large) − ln Γ(small + large), without subtracting large numbers.
-      let sum = small + large
-      return logGamma(small) - (large - 0.5) * log1p(small / large) - small * log(sum) + small
-        + (stirlingError(large) - stirlingError(sum))
-    }
-    let sum = small + large
-    return 0.9189385332046728 - 0.5 * log(large) - (small - 0.5) * log1p(large / small)
-      - large * log1p(small / large)
-      + (stirlingError(small) + stirlingError(large) - stirlingError(sum))
-  }
-
   /// ln(xᵃ yᵇ / B(a, b)) for x + y = 1, relative to its own size and not to that of ln Γ(a + b):
   /// the deviance form of Loader (2000).
   static func logBetaKernel(_ a: Double, _ b: Double, _ x: Double, _ y: Double) -> Double {

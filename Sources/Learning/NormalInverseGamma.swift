@@ -61,13 +61,6 @@ public struct NormalInverseGamma: BitwiseCopyable, Sendable, Equatable {
         + self.strength * moments.count * distance * distance / (2 * strength))
   }
 
-  /// The mean's own distribution, the variance integrated out.
-  @inlinable
-  public var marginalMean: StudentT {
-    StudentT(
-      degrees: 2 * shape, location: mean, scale: (scale / (shape * strength)).squareRoot())
-  }
-
   /// Variance of the mean; ∞ while `shape` ≤ 1.
   @inlinable
   public var varianceOfMean: Double {
@@ -106,28 +99,5 @@ public struct StudentT: BitwiseCopyable, Sendable, Equatable {
     let (x, y) = BetaDistribution(alpha: degrees / 2, beta: 0.5).quantilePair(tail)
     let t = (degrees * y / x).squareRoot()
     return location + scale * (p < 0.5 ? -t : t)
-  }
-}
-
-/// The Gamma distribution of a rate per unit of exposure: counts are its shape, exposure its rate.
-@frozen
-public struct GammaRate: BitwiseCopyable, Sendable, Equatable {
-  public var count: Double
-  public var exposure: Double
-
-  @inlinable
-  public init(count: Double, exposure: Double) {
-    self.count = count
-    self.exposure = exposure
-  }
-
-  @inlinable public var mean: Double { count / exposure }
-
-  /// P(other > self).
-  public func probabilityBelow(_ other: GammaRate) -> Double {
-    let sum = exposure + other.exposure
-    return Elementary.incompleteBeta(
-      count, other.count, exposure / sum, other.exposure / sum
-    ).lower
   }
 }

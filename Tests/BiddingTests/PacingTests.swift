@@ -71,32 +71,6 @@ import Testing
     #expect(throttle.probability == 1)
   }
 
-  /// Second-price auctions of uniform values and rivals; pacing.py, `adaptive pacing`.
-  @Test func adaptivePacingFollowsItsGoldenPath() {
-    var random = SplitMix64(seed: 314)
-    let count = 2_000
-    let values = (0..<count).map { _ in random.nextUnit() }
-    let rivals = (0..<count).map { _ in random.nextUnit() }
-    let budget = 200.0
-    var dual = BudgetDual()
-    var (utility, spent, lateMu) = (0.0, 0.0, 0.0)
-    for i in 0..<count {
-      let bid = min(values[i] * dual.multiplier, budget - spent)
-      let price = bid >= rivals[i] ? rivals[i] : 0
-      if bid >= rivals[i] { utility += values[i] - price }
-      spent += price
-      dual.additiveStep(
-        spent: price, target: budget / Double(count), step: 1 / Double(count).squareRoot())
-      if i >= count / 2 { lateMu += dual.mu / Double(count / 2) }
-    }
-    #expect(close(utility, 299.9065576, within: 1e-6))
-    #expect(close(spent, 199.9928127, within: 1e-6))
-    #expect(close(dual.mu, 0.00654749157, within: 1e-8))
-    #expect(close(lateMu, 0.2839039, within: 1e-6))
-    // What hindsight could have reached.
-    #expect(close(utility / 322.1243254, 0.931027, within: 1e-5))
-  }
-
   @Test func aStepIsMultiplicativeFarFromZero() {
     // exp(0.1 · 0.5) = 1.0512710963760241
     var dual = BudgetDual(mu: 1_000)

@@ -27,10 +27,6 @@ import Testing
     for (p, expected) in zip(best, [0.0470339623, 0.233683938, 0.719282099]) {
       #expect((p - expected).magnitude < 2e-8)
     }
-    let topTwo = Allocation.topTwo(best)
-    for (p, expected) in zip(topTwo, [0.0909458028, 0.421992348, 0.487061849]) {
-      #expect((p - expected).magnitude < 1e-7)
-    }
   }
 
   /// A new ad whose density has a pole at 0, beside two that are known; scipy.integrate.quad.
@@ -109,15 +105,5 @@ import Testing
       wins[winner] += 1
     }
     for i in 0..<3 { #expect((wins[i] / Double(rounds) - best[i]).magnitude < 0.01) }
-  }
-
-  @Test func sharesKeepAFloor() {
-    var shares = [0.0, 0.25, 0.75, 0]
-    shares.withUnsafeMutableBufferPointer { Allocation.applyFloor(0.2, to: $0) }
-    for (share, expected) in zip(shares, [0.05, 0.25, 0.65, 0.05]) {
-      expect(share, near: expected, within: 1e-14)
-    }
-    #expect(Allocation.topTwo([1]) == [1])
-    #expect(Allocation.topTwo([0, 1, 0]) == [0.25, 0.5, 0.25])
   }
 }

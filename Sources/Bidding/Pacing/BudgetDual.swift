@@ -44,12 +44,6 @@ public struct BudgetDual: Sendable, BitwiseCopyable {
     let moved = (mu + BudgetDual.shift) * Elementary.exp(change) - BudgetDual.shift
     mu = max(0, min(BudgetDual.muMax, moved))
   }
-
-  /// The step of adaptive pacing by auction (Balseiro & Gur 2019):
-  /// mu ← mu − step · (target − spent), at least 0.
-  public mutating func additiveStep(spent: Double, target: Double, step: Double) {
-    mu = max(0, min(BudgetDual.muMax, mu - step * (target - spent)))
-  }
 }
 
 /// Probabilistic throttling (Agarwal et al. 2014): take part in a share of the auctions, at

@@ -67,7 +67,7 @@ public struct ScoreSums: Summable, Sendable, Equatable {
 
 /// Predictions in ten bins of equal width, for the calibration curve that people read.
 ///
-/// 240 bytes, O(1). Low rates all fall into the first bin: judge those by
+/// 256 bytes, O(1). Low rates all fall into the first bin: judge those by
 /// `ScoreHistogram.calibration`.
 @frozen
 public struct ReliabilityTable: Summable, Sendable, Equatable {

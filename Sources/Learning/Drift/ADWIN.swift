@@ -1,0 +1,187 @@
+/// Adaptive windowing (Bifet and Gavaldà 2007): keeps the longest window whose two parts, cut
+/// anywhere, do not differ in mean by more than chance allows.
+///
+/// The window is a list of buckets of 1, 2, 4, … observations, at most `buckets` of each size, so
+/// 2¹⁰ observations or 2³⁰ take the same 4 KiB. After a drift the observations before the change
+/// are gone from the window and the rest is kept, as in the paper: `mean` is the new level at once.
+/// O(1) amortised per observation; every `clock` observations O(buckets · log window).
+///
+/// Any bounded values; the bound assumes that they lie within an interval of length 1.
+@frozen
+public struct ADWIN: DriftDetector, Equatable {
+  /// How sure, how often, how fine.
+  @frozen
+  public struct Settings: BitwiseCopyable, Sendable {
+    /// Bound on the probability of a false alarm at one check. In (0, 1).
+    public var delta: Double
+    /// Observations between two checks, at least 1.
+    public var clock: Int64
+    /// Most buckets of one size: 1...6.
+    public var buckets: Int
+    /// Fewest observations on either side of a cut, at least 1.
+    public var part: Double
+    /// Observations before the first check.
+    public var grace: Double
+
+    @inlinable
+    public init(
+      delta: Double = 0.002, clock: Int64 = 32, buckets: Int = 5, part: Double = 5,
+      grace: Double = 10
+    ) {
+      precondition(
+        delta > 0 && delta < 1 && clock >= 1 && buckets >= 1 && buckets <= 6 && part >= 1,
+        "ADWIN has 0 < delta < 1, a clock from 1 on, 1 to 6 buckets a size, parts of at least 1")
+      self.delta = delta
+      self.clock = clock
+      self.buckets = buckets
+      self.part = part
+      self.grace = grace
+    }
+  }
+
+  /// Sums and squared deviations of buckets: row r, of 2ʳ observations each, in the places from
+  /// 8 r on, oldest first; the last place of a row of `sums` is the number of its buckets.
+  private var sums = Block256()
+  private var deviations = Block256()
+  private var rows: Int64 = 1
+  private var tick: Int64 = 0
+
+  /// Observations in the window.
+  public private(set) var width = 0.0
+  /// Their sum.
+  public private(set) var total = 0.0
+  /// Their squared deviations from the mean.
+  public private(set) var squaredDeviations = 0.0
+  /// Mean of the older and of the newer part at the cut that the last drift was noticed by.
+  public private(set) var meanBefore = 0.0
+  public private(set) var meanAfter = 0.0
+
+  private static var rowsMax: Int { 32 }
+
+  public init() {}
+
+  /// Mean of the window; 0 when it is empty.
+  public var mean: Double { width > 0 ? total / width : 0 }
+
+  /// Variance in the window, of the population.
+  public var variance: Double { width > 0 ? max(squaredDeviations, 0) / width : 0 }
+
+  public mutating func update(_ value: Double, _ settings: Settings) -> DriftSignal {
+    guard value.isFinite else { return .stable }
+    append(value, 0, row: 0)
+    width += 1
+    if width > 1 {
+      let distance = value - total / (width - 1)
+      squaredDeviations += (width - 1) * distance * distance / width
+    }
+    total += value
+    compress(settings.buckets)
+    tick &+= 1
+    guard tick % settings.clock == 0, width > settings.grace else { return .stable }
+    var isDrift = false
+    while cutAndDrop(settings, isFirst: !isDrift) { isDrift = true }
+    return isDrift ? .drift : .stable
+  }
+
+  // MARK: Buckets
+
+  private func count(_ row: Int) -> Int { Int(sums[8 * row + 7]) }
+
+  private mutating func append(_ sum: Double, _ deviation: Double, row: Int) {
+    let place = count(row)
+    sums[8 * row + place] = sum
+    deviations[8 * row + place] = deviation
+    sums[8 * row + 7] = Double(place + 1)
+  }
+
+  /// Removes the oldest buckets of a row.
+  private mutating func remove(_ number: Int, row: Int) {
+    let left = count(row) - number
+    for place in 0..<7 {
+      let isKept = place < left
+      sums[8 * row + place] = isKept ? sums[8 * row + place + number] : 0
+      deviations[8 * row + place] = isKept ? deviations[8 * row + place + number] : 0
+    }
+    sums[8 * row + 7] = Double(left)
+  }
+
+  /// Merges the two oldest buckets of a row that has one too many, and so on up the rows.
+  private mutating func compress(_ buckets: Int) {
+    var row = 0
+    while row < Int(rows), count(row) > buckets {
+      guard row + 1 < ADWIN.rowsMax else {
+        dropOldest()
+        return
+      }
+      if row + 1 == Int(rows) { rows += 1 }
+      let size = Elementary.power(Int64(row))
+      let (first, second) = (sums[8 * row], sums[8 * row + 1])
+      let distance = (first - second) / size
+      append(
+        first + second,
+        deviations[8 * row] + deviations[8 * row + 1] + size * distance * distance / 2,
+        row: row + 1)
+      remove(2, row: row)
+      row += 1
+    }
+  }
+
+  /// Takes the oldest bucket out of the window.
+  private mutating func dropOldest() {
+    let row = Int(rows) - 1
+    let size = Elementary.power(Int64(row))
+    let (sum, deviation) = (sums[8 * row], deviations[8 * row])
+    remove(1, row: row)
+    if count(row) == 0, rows > 1 { rows -= 1 }
+    width -= size
+    total -= sum
+    guard width > 0 else {
+      self = ADWIN(meansOf: self)
+      return
+    }
+    let distance = sum / size - total / width
+    squaredDeviations -= deviation + size * width * distance * distance / (size + width)
+  }
+
+  private init(meansOf other: ADWIN) {
+    tick = other.tick
+    meanBefore = other.meanBefore
+    meanAfter = other.meanAfter
+  }
+
+  // MARK: Cuts
+
+  /// Looks for a cut from the oldest bucket on; where the parts differ, drops the oldest bucket.
+  private mutating func cutAndDrop(_ settings: Settings, isFirst: Bool) -> Bool {
+    guard width > settings.grace,
+      let (before, after) = firstCut(settings)
+    else { return false }
+    if isFirst { (meanBefore, meanAfter) = (before, after) }
+    dropOldest()
+    return true
+  }
+
+  private func firstCut(_ settings: Settings) -> (before: Double, after: Double)? {
+    let confidence = Elementary.log(2 * Elementary.log(width) / settings.delta)
+    let variance = max(squaredDeviations, 0) / width
+    return sums.withElements { sums in
+      var (oldSize, oldSum) = (0.0, 0.0)
+      for row in stride(from: Int(rows) - 1, through: 0, by: -1) {
+        let size = Elementary.power(Int64(row))
+        for place in 0..<Int(sums[8 * row + 7]) {
+          oldSize += size
+          oldSum += sums[8 * row + place]
+          let newSize = width - oldSize
+          guard newSize >= settings.part else { return nil }
+          guard oldSize >= settings.part else { continue }
+          let (before, after) = (oldSum / oldSize, (total - oldSum) / newSize)
+          let m = 1 / (oldSize - settings.part + 1) + 1 / (newSize - settings.part + 1)
+          let bound =
+            (2 * m * variance * confidence).squareRoot() + 2.0 / 3 * confidence * m
+          if (before - after).magnitude > bound { return (before, after) }
+        }
+      }
+      return nil
+    }
+  }
+}
