@@ -12,7 +12,7 @@ public import Streaming
 /// were not seen for `ttl`; a person is forgotten with the last of them, or by an `erasure`.
 ///
 /// An event without `consent`, or without identifiers, belongs to a person of its own that nothing
-/// is remembered of. About 110 bytes an identifier (its timer included) and 32 a person.
+/// is remembered of. About 120 bytes an identifier (its timer included) and 32 a person.
 public struct Identity: Operator {
   public static let description = OperatorDescription(
     name: "identity", version: 1,
@@ -128,13 +128,12 @@ public struct Identity: Operator {
       if keys.clickID != 0 { sightings[i].clickID = graph.find(keys.clickID) }
       if keys.user != 0 { sightings[i].user = graph.find(keys.user) }
       if keys.device != 0 { sightings[i].device = graph.find(keys.device) }
-      // Not every identifier stands within one line of the cache.
-      sightings[i].visitRows { seen ^= UInt64(bitPattern: graph.link($0).seen) }
     }
     for i in sightings.indices {
       let row = sightings[i].first
       let person = row >= 0 ? graph.link(row).person : -1
-      if person >= 0 { seen ^= graph.person(person).pseudonym }
+      // The person itself is looked at where it gets another identifier.
+      if person >= 0, sightings[i].hasUnknown { seen ^= graph.person(person).pseudonym }
       window.expect(person, at: i)
     }
     // Stored, so that the loads are not optimised away.
@@ -182,11 +181,11 @@ public struct Identity: Operator {
     join(keys.clickID, .clickID, row: method == .clickID ? anchor : clickID, anchor, event)
     join(keys.user, .user, row: method == .user ? anchor : user, anchor, event)
     join(keys.device, .device, row: method == .device ? anchor : device, anchor, event)
-    let person = graph.link(anchor).person
+    let link = graph.link(anchor)
     output.append(
       Interaction(
-        .event, person: person, account: event.pointee.account.row,
-        pseudonym: graph.person(person).pseudonym, method: method, event: event))
+        .event, person: link.person, account: event.pointee.account.row,
+        pseudonym: link.pseudonym, method: method, event: event))
   }
 
   /// Somebody whom nothing may be, or can be, remembered of.

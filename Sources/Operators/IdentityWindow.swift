@@ -57,11 +57,11 @@ struct IdentityWindow {
         && identifiers.1 == event.pointee.user.hash && identifiers.2 == event.pointee.device.hash
     }
 
+    /// One of the identifiers that there are is unknown.
     @inline(__always)
-    func visitRows(_ body: (Int32) -> Void) {
-      if clickID >= 0 { body(clickID) }
-      if user >= 0 { body(user) }
-      if device >= 0 { body(device) }
+    var hasUnknown: Bool {
+      (keys.clickID != 0 && clickID < 0) || (keys.user != 0 && user < 0)
+        || (keys.device != 0 && device < 0)
     }
 
     /// The row that decides.

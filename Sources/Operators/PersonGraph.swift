@@ -7,12 +7,15 @@ import Streaming
 /// Each identifier knows its person directly, so finding one is one search; of two persons that
 /// turn out to be one, the smaller's identifiers are renamed (union by size: O(log n) renamings
 /// per identifier, whatever happens). The edges that made a component are kept as a spanning tree:
-/// each identifier but one knows through which other one it was linked, and when. 56 bytes an
+/// each identifier but one knows through which other one it was linked, and when. 64 bytes an
 /// identifier and 32 a person, beside 8–16 bytes of index.
 struct PersonGraph {
-  /// An identifier, as a keyed hash, and the edge that linked it.
+  /// An identifier, as a keyed hash, and the edge that linked it. A line of the cache, with all
+  /// that an event of a known identifier needs.
   struct Link: BitwiseCopyable {
     var hash: UInt64
+    /// The person's.
+    var pseudonym: UInt64
     /// Event time of the edge to `via`.
     var linked: Int64
     /// The newest event time that it was seen with.
@@ -54,7 +57,7 @@ struct PersonGraph {
   private let index = RowIndex()
 
   init(in store: StateStore) {
-    let links = store.table("identifiers", of: Link.self)
+    let links = store.table("identifiers", of: Link.self, version: 2)
     persons = store.table("persons", of: Person.self)
     header = store.table("free", of: Header.self, capacity: 1)
     header.append(Header())
@@ -123,8 +126,8 @@ struct PersonGraph {
     -> Int32
   {
     var link = Link(
-      hash: hash, linked: time, seen: time, person: person, next: -1, previous: -1, via: via,
-      viaGeneration: via >= 0 ? links[via].generation : 0, generation: 0, kind: kind)
+      hash: hash, pseudonym: 0, linked: time, seen: time, person: person, next: -1, previous: -1,
+      via: via, viaGeneration: via >= 0 ? links[via].generation : 0, generation: 0, kind: kind)
     var row = header[0].freeLink
     if row >= 0 {
       header.update(0).pointee.freeLink = links[row].next
@@ -142,6 +145,7 @@ struct PersonGraph {
     let owner = persons.update(person)
     let link = links.update(row)
     link.pointee.person = person
+    link.pointee.pseudonym = owner.pointee.pseudonym
     link.pointee.previous = -1
     link.pointee.next = owner.pointee.first
     if owner.pointee.first >= 0 { links.update(owner.pointee.first).pointee.previous = row }
@@ -251,7 +255,7 @@ struct PersonGraph {
       digest.add(
         owner: link.hash, Int64(link.kind.rawValue), link.linked, link.seen,
         Int64(bitPattern: via >= 0 ? links[via].hash : 0),
-        Int64(bitPattern: persons[link.person].pseudonym))
+        Int64(bitPattern: link.pseudonym))
     }
     for row in 0..<Int32(persons.count) where persons[row].size > 0 {
       let person = persons[row]

@@ -80,8 +80,6 @@ public struct Posteriors: Operator {
   struct Ad: BitwiseCopyable {
     /// Row of its campaign; -1 before its first event.
     var campaign: Int32 = -1
-    /// The campaign's next ad, in the order of first appearance; -1 at the end.
-    var next: Int32 = -1
     /// What is believed of it has changed since its last refreshed record.
     var isChanged = false
     /// How often was drawn.
@@ -96,9 +94,7 @@ public struct Posteriors: Operator {
   /// One campaign.
   struct Campaign: BitwiseCopyable {
     var account: Int32 = -1
-    /// Its ads' list.
-    var first: Int32 = -1
-    var last: Int32 = -1
+    /// How many ads it has.
     var count: Int32 = 0
     /// A timer for it is set.
     var isScheduled = false
@@ -140,6 +136,7 @@ public struct Posteriors: Operator {
   /// By the directory's rows.
   private let ads: Table<Ad>
   private let campaigns: Table<Campaign>
+  private let adsOfCampaign: ChildLists
   private let accounts: Table<MaturedSums>
   /// Each ad's last record, its evidence up to date.
   private let estimates: Table<EstimateRecord>
@@ -189,8 +186,9 @@ public struct Posteriors: Operator {
     output = setup.output(EstimateRecord.self)
     timers = setup.timers
     directory = setup.directory
-    ads = setup.store.table("ads", of: Ad.self)
-    campaigns = setup.store.table("campaigns", of: Campaign.self)
+    ads = setup.store.table("ads", of: Ad.self, version: 2)
+    campaigns = setup.store.table("campaigns", of: Campaign.self, version: 2)
+    adsOfCampaign = ChildLists("campaigns.ads", in: setup.store)
     accounts = setup.store.table("accounts", of: MaturedSums.self)
     estimates = setup.store.table("estimates", of: EstimateRecord.self)
     maturing = MaturingEvidence(clickMaturity: clickMaturity, in: setup.store)
@@ -329,12 +327,7 @@ public struct Posteriors: Operator {
     estimates.update(ad).pointee.ad = ad
     let row = campaigns.update(campaign)
     row.pointee.account = account
-    if row.pointee.last >= 0 {
-      ads.update(row.pointee.last).pointee.next = ad
-    } else {
-      row.pointee.first = ad
-    }
-    row.pointee.last = ad
+    adsOfCampaign.add(ad, below: campaign)
     row.pointee.count &+= 1
     row.pointee.hasNewAd = true
   }
@@ -458,10 +451,10 @@ public struct Posteriors: Operator {
     let pooled = shrinkage.child(of: account, row.pointee.sums.counts(at: now, decay))
     guard Int(row.pointee.count) <= Posteriors.armsMax else { return pooled }
     var average = AverageAd(below: account, shrinkage)
-    var ad = row.pointee.first
-    while ad >= 0 {
+    var ad = adsOfCampaign.first(of: campaign)
+    while ad != ChildLists.end {
       average.add(counts(of: ad, at: now))
-      ad = ads[ad].next
+      ad = adsOfCampaign.next(after: ad)
     }
     return average.prior(value: pooled)
   }
@@ -475,14 +468,14 @@ public struct Posteriors: Operator {
       compare(arms)
       areMoved = areSharesMoved(campaign, arms)
     }
-    var ad = campaigns[campaign].first
-    while ad >= 0 {
+    var ad = adsOfCampaign.first(of: campaign)
+    while ad != ChildLists.end {
       let last = estimates[ad].share
       let share = areMoved ? self.share(of: ad, campaign, arms) : last
       if share != last || ads[ad].isChanged {
         refresh(ad, AdBelief(counts(of: ad, at: now), below: prior, shrinkage), share: share)
       }
-      ad = ads[ad].next
+      ad = adsOfCampaign.next(after: ad)
     }
     campaigns.update(campaign).pointee.hasNewAd = false
   }
@@ -490,11 +483,11 @@ public struct Posteriors: Operator {
   /// Shares are given anew together or not at all, so that those of the newest records sum to 1.
   private func areSharesMoved(_ campaign: Int32, _ arms: Int) -> Bool {
     guard !campaigns[campaign].hasNewAd else { return true }
-    var ad = campaigns[campaign].first
-    while ad >= 0 {
+    var ad = adsOfCampaign.first(of: campaign)
+    while ad != ChildLists.end {
       let change = share(of: ad, campaign, arms) - estimates[ad].share
       if change.magnitude > Posteriors.tolerance { return true }
-      ad = ads[ad].next
+      ad = adsOfCampaign.next(after: ad)
     }
     return false
   }
@@ -537,8 +530,8 @@ public struct Posteriors: Operator {
   private func gather(_ campaign: Int32, below prior: RatePrior, at now: Int64) -> Int {
     let isLarge = Int(campaigns[campaign].count) > Posteriors.armsMax
     var count = 0
-    var ad = campaigns[campaign].first
-    while ad >= 0 {
+    var ad = adsOfCampaign.first(of: campaign)
+    while ad != ChildLists.end {
       let belief = AdBelief(counts(of: ad, at: now), below: prior, shrinkage)
       let last = estimates.address(ad).pointee.valuePerImpressionMicros
       let change = belief.valuePerImpression - last
@@ -546,7 +539,7 @@ public struct Posteriors: Operator {
         ads.update(ad).pointee.isChanged = true
       }
       consider(ad, belief, &count)
-      ad = ads[ad].next
+      ad = adsOfCampaign.next(after: ad)
     }
     return count
   }

@@ -28,8 +28,7 @@ struct TextStore {
     if start >= 0 {
       free.update(wordCount).pointee = Int32(truncatingIfNeeded: words[start])
     } else {
-      start = Int32(words.count)
-      for _ in 0..<wordCount { words.append(0) }
+      start = words.extend(by: Int(wordCount))
     }
     // A text may cross the border of a snapshot's page.
     _ = words.update(start)

@@ -54,14 +54,22 @@ struct TouchStore {
       capacity: list.capacity, start: Int(list.start), count: Int(list.count))
   }
 
+  /// Lines of times, and of places, that are fetched ahead; what is older the processor expects by
+  /// itself.
+  private static let linesAhead = 4
+
   /// Loads what a list's next touch is compared with and comes behind; returns something of it.
   @inline(__always)
   func prefetch(_ list: TouchList) -> Int64 {
     guard list.count > 0 else { return 0 }
     let touches = touches(list)
     let last = touches.count - 1
-    return touches.times[0] ^ touches.times[last] ^ Int64(touches.places[last].ad)
-      ^ Int64(touches.places[0].ad) ^ Int64(touches.rests[last].text)
+    var seen = touches.times[0] ^ Int64(touches.rests[last].text)
+    for line in 0..<TouchStore.linesAhead where line &* Touches.timesPerLine <= last {
+      let place = last &- line &* Touches.timesPerLine
+      seen ^= touches.times[place] ^ Int64(touches.places[place].ad)
+    }
+    return seen
   }
 
   // MARK: Blocks
@@ -95,9 +103,8 @@ struct TouchStore {
 
   private func extend(_ sizeClass: Int32) -> Int32 {
     let block = rowCount
-    words.fill(
-      to: Int(block + TouchStore.size(sizeClass)) * Int(TouchStore.wordsPerRow), with: 0)
-    marks.fill(to: Int(rowCount) / 2, with: 0)
+    words.extend(by: Int(TouchStore.size(sizeClass) * TouchStore.wordsPerRow))
+    marks.extend(by: Int(TouchStore.size(sizeClass)) / 2)
     return block
   }
 

@@ -44,7 +44,7 @@ import Testing
     print("\(touchesPerPerson) touches a person: \(perTouch) bytes each, \(perID) of id")
     #expect(perTouch >= 24 && perTouch <= 64)
     #expect(perID == 24)
-    #expect((bytes["people.identifiers"] ?? 0) / persons == 56)
+    #expect((bytes["people.identifiers"] ?? 0) / persons == 64)
     #expect((bytes["people.persons"] ?? 0) / persons == 32)
     #expect((bytes["journeys.journeys"] ?? 0) / persons == 40)
   }

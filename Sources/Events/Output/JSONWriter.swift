@@ -118,18 +118,23 @@ public struct JSONWriter: ~Copyable {
     if rest == 0 { return }
     push(UInt8(ascii: "."))
     var places = places
-    while rest % 10 == 0 {
+    while rest % 100 == 0 {
+      rest /= 100
+      places &-= 2
+    }
+    if rest % 10 == 0 {
       rest /= 10
       places &-= 1
     }
     var place = used &+ places
     used = place
-    while places > 0 {
-      place &-= 1
-      (rest, whole) = rest.quotientAndRemainder(dividingBy: 10)
-      buffer[place] = UInt8(ascii: "0") &+ UInt8(truncatingIfNeeded: whole)
-      places &-= 1
+    while places >= 2 {
+      place &-= 2
+      (rest, whole) = rest.quotientAndRemainder(dividingBy: 100)
+      pair(whole, at: place)
+      places &-= 2
     }
+    if places > 0 { buffer[place &- 1] = UInt8(ascii: "0") &+ UInt8(truncatingIfNeeded: rest) }
   }
 
   /// The shortest decimal that reads back as the same `Double`. It must be finite. Those of more
@@ -417,16 +422,22 @@ extension JSONWriter {
     used = place
     var rest = value
     while rest >= 10 {
-      let (quotient, pair) = rest.quotientAndRemainder(dividingBy: 100)
-      let tens = UInt8(truncatingIfNeeded: (pair &* 103) &>> 10)
+      let (quotient, last) = rest.quotientAndRemainder(dividingBy: 100)
       place &-= 2
-      buffer[place] = UInt8(ascii: "0") &+ tens
-      buffer[place &+ 1] = UInt8(ascii: "0") &+ (UInt8(truncatingIfNeeded: pair) &- tens &* 10)
+      pair(last, at: place)
       rest = quotient
     }
     if place > used &- count {
       buffer[place &- 1] = UInt8(ascii: "0") &+ UInt8(truncatingIfNeeded: rest)
     }
+  }
+
+  /// Two digits of a number below 100.
+  @inline(__always)
+  private func pair(_ number: UInt64, at place: Int) {
+    let tens = UInt8(truncatingIfNeeded: (number &* 103) &>> 10)
+    buffer[place] = UInt8(ascii: "0") &+ tens
+    buffer[place &+ 1] = UInt8(ascii: "0") &+ (UInt8(truncatingIfNeeded: number) &- tens &* 10)
   }
 
   @inline(__always)

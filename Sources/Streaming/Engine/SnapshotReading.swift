@@ -217,11 +217,18 @@ extension StateStore {
 extension Region {
   /// Replaces the rows by `rows` zeroed ones; false when there is no memory for them.
   mutating func makeRoom(forRestored rows: Int) -> Bool {
-    let bytes = max(rows, 1).multipliedReportingOverflow(by: stride)
-    guard !bytes.overflow,
-      let memory = StateMemory(trying: bytes.partialValue)
-    else { return false }
-    replaceMemory(memory, capacity: max(rows, 1))
+    let (bytes, overflow) = max(rows, 1).multipliedReportingOverflow(by: stride)
+    guard !overflow else { return false }
+    // With room to grow, or the first new row would move all of them.
+    if bytes >= StateMemory.lazyBytes, bytes <= Int.max / 2,
+      let memory = StateMemory(trying: max(bytes * 2, Region.reservedBytes))
+    {
+      replaceMemory(memory, capacity: max(bytes * 2, Region.reservedBytes) / stride)
+    } else if let memory = StateMemory(trying: bytes) {
+      replaceMemory(memory, capacity: max(rows, 1))
+    } else {
+      return false
+    }
     count = rows
     return true
   }

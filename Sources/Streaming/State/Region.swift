@@ -20,6 +20,9 @@ package struct Region {
   package static let pageBytes = 4 * 1024
   /// The longest row.
   package static let rowBytesMax = 16 * 1024
+  /// Room for rows that a large block is given at once. Large blocks take memory only where they
+  /// are used; with so much room rows are hardly ever copied, and held twice while they are.
+  static let reservedBytes = 1 << 30
 
   /// Where the rows stand; `memory.base`.
   @usableFromInline var base: UnsafeMutableRawPointer
@@ -59,15 +62,13 @@ package struct Region {
   /// Room for at least `rows` rows; existing rows keep their values.
   @usableFromInline package mutating func grow(to rows: Int) {
     guard rows > capacity else { return }
-    // Large blocks take memory only where they are used, so they may grow in long strides: what is
-    // copied and cleared on the way is then a seventh of the rows instead of all of them.
-    var wanted = max(rows, capacity * 8)
-    let reserved =
+    var wanted = max(rows, capacity * 8, Region.reservedBytes / stride)
+    let larger =
       capacity * stride < StateMemory.lazyBytes ? nil : StateMemory(trying: wanted * stride)
-    if reserved == nil { wanted = max(rows, capacity * 2) }
-    let larger = reserved ?? StateMemory(byteCount: wanted * stride)
-    larger.base.copyMemory(from: base, byteCount: count * stride)
-    replaceMemory(larger, capacity: wanted)
+    if larger == nil { wanted = max(rows, capacity * 2) }
+    let memory = larger ?? StateMemory(byteCount: wanted * stride)
+    memory.base.copyMemory(from: base, byteCount: count * stride)
+    replaceMemory(memory, capacity: wanted)
   }
 
   /// Exchanges the memory under the rows (growth, rehash, reset). A snapshot under way keeps the

@@ -22,6 +22,7 @@ package struct RowIndex {
   @usableFromInline
   struct Shard {
     @usableFromInline var slots: UnsafeMutablePointer<Slot>
+    var memory: StateMemory
     @usableFromInline var mask: Int
     @usableFromInline var count: Int
   }
@@ -36,14 +37,16 @@ package struct RowIndex {
   }
 
   package func deallocate() {
-    for i in 0..<(1 << RowIndex.shardBits) { shards[i].slots.deallocate() }
+    for i in 0..<(1 << RowIndex.shardBits) { shards[i].memory.deallocate() }
     shards.deallocate()
   }
 
   static func emptyShard(slots: Int) -> Shard {
-    let memory = UnsafeMutablePointer<Slot>.allocate(capacity: slots)
-    memory.initialize(repeating: Slot(tag: 0, row: 0), count: slots)
-    return Shard(slots: memory, mask: slots - 1, count: 0)
+    // Zeroed: every slot is free.
+    let memory = StateMemory(byteCount: slots * MemoryLayout<Slot>.stride)
+    return Shard(
+      slots: memory.base.bindMemory(to: Slot.self, capacity: slots), memory: memory,
+      mask: slots - 1, count: 0)
   }
 
   @inlinable @inline(__always)
@@ -110,7 +113,7 @@ package struct RowIndex {
 
   package func removeAll() {
     for i in 0..<(1 << RowIndex.shardBits) {
-      shards[i].slots.deallocate()
+      shards[i].memory.deallocate()
       shards[i] = RowIndex.emptyShard(slots: 8)
     }
   }
@@ -126,6 +129,6 @@ package struct RowIndex {
     shard.pointee = RowIndex.emptyShard(slots: (old.mask + 1) * 2)
     shard.pointee.count = old.count
     for i in 0...old.mask where old.slots[i].row != 0 { place(old.slots[i], in: shard) }
-    old.slots.deallocate()
+    old.memory.deallocate()
   }
 }

@@ -10,9 +10,10 @@
 ///
 /// Large blocks come straight from the kernel: lazily, so that growing does not stop the stream to
 /// clear them, and in huge pages where there are any, because rows are found by hash and each
-/// would otherwise cost a miss in the page tables besides the one in the caches.
+/// would otherwise cost a miss in the page tables besides the one in the caches. Blocks of medium
+/// size share huge pages (`HugePagePool`); small ones are the C library's.
 package struct StateMemory {
-  private static let hugePageBytes = 2 << 20
+  static let hugePageBytes = 2 << 20
   /// Blocks of at least this size take memory only where they are used.
   static let lazyBytes = hugePageBytes
 
@@ -30,20 +31,25 @@ package struct StateMemory {
   /// nil when there is no memory for it.
   package init?(trying byteCount: Int) {
     self.byteCount = max(byteCount, 1)
-    if self.byteCount < StateMemory.hugePageBytes {
-      guard let memory = calloc(self.byteCount, 1) else { return nil }
-      base = memory
-    } else {
-      guard let memory = StateMemory.map(self.byteCount) else { return nil }
-      base = memory
-    }
+    let memory =
+      if self.byteCount < HugePagePool.smallestBlock {
+        calloc(self.byteCount, 1)
+      } else if self.byteCount <= HugePagePool.largestBlock {
+        HugePagePool.shared.take(self.byteCount)
+      } else {
+        StateMemory.map(self.byteCount)
+      }
+    guard let memory else { return nil }
+    base = memory
   }
 
   package func deallocate() {
-    if byteCount < StateMemory.hugePageBytes {
+    if byteCount < HugePagePool.smallestBlock {
       free(base)
+    } else if byteCount <= HugePagePool.largestBlock {
+      HugePagePool.shared.giveBack(base, byteCount)
     } else {
-      munmap(base, StateMemory.mappedBytes(byteCount))
+      StateMemory.unmap(base, byteCount)
     }
   }
 
@@ -52,7 +58,12 @@ package struct StateMemory {
     (byteCount + hugePageBytes - 1) / hugePageBytes * hugePageBytes
   }
 
-  private static func map(_ byteCount: Int) -> UnsafeMutableRawPointer? {
+  static func unmap(_ base: UnsafeMutableRawPointer, _ byteCount: Int) {
+    munmap(base, mappedBytes(byteCount))
+  }
+
+  /// Zeroed memory from the kernel that begins at a multiple of a huge page.
+  static func map(_ byteCount: Int) -> UnsafeMutableRawPointer? {
     guard byteCount <= Int.max - 2 * hugePageBytes else { return nil }
     let wanted = mappedBytes(byteCount)
     // Nothing is reserved: most of a block may never be used.

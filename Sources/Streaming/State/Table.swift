@@ -46,6 +46,20 @@ public struct Table<Row: BitwiseCopyable> {
     return Int32(truncatingIfNeeded: number)
   }
 
+  /// Adds rows that stand one after the other and returns the first one's number. They hold zeros,
+  /// or what stood there before a `removeAll`. Amortised O(1), but for what a snapshot under way
+  /// still has to copy.
+  @inlinable @discardableResult
+  public func extend(by count: Int) -> Int32 {
+    let first = region.pointee.count
+    let end = first + count
+    precondition(end <= Int(Int32.max), "a table holds at most 2^31 - 1 rows")
+    if end > region.pointee.capacity { region.pointee.grow(to: end) }
+    region.pointee.count = end
+    region.pointee.willChange(first..<end)
+    return Int32(truncatingIfNeeded: first)
+  }
+
   /// Forgets all rows; keeps the memory.
   @inlinable
   public func removeAll() { region.pointee.count = 0 }

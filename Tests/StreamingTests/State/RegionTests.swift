@@ -47,6 +47,15 @@ import Testing
           target[row - first] = make(value)
           rows[row] = value
         }
+      case 16:
+        let count = choice.below(2_000) + 1
+        let first = table.extend(by: count)
+        #expect(Int(first) == rows.count)
+        let target = table.address(first)
+        for row in 0..<count {
+          target[row] = make(value)
+          rows.append(value)
+        }
       default:
         guard !rows.isEmpty else { return }
         let row = choice.below(rows.count)
