@@ -3,7 +3,21 @@ import Synchronization
 
 /// What a partition lets others see, refreshed at every step.
 public final class PartitionStatus: Sendable {
+  public enum Phase: String, Sendable {
+    /// Its snapshot is being loaded.
+    case starting
+    case running
+    /// It commits what is left.
+    case draining
+    case done
+  }
+
   public struct Values: Sendable {
+    public var phase = Phase.starting
+    /// Turns of its worker: while they rise its loop is alive.
+    public var turns: Int64 = 0
+    /// How it goes, at most a second old; live runs only.
+    public var report: PartitionReport?
     /// Records taken from the log, refused ones included.
     public var records: Int64 = 0
     public var rejected: Int64 = 0
@@ -27,11 +41,24 @@ public final class PartitionStatus: Sendable {
 
   package init(index: Int) { self.index = index }
 
+  private struct Owner: Sendable {
+    weak var actor: PartitionActor?
+  }
+  private let ownerState = Mutex(Owner())
+
+  /// Whom to ask about the partition's state.
+  var owner: PartitionActor? { ownerState.withLock { $0.actor } }
+  func belongs(to actor: PartitionActor) { ownerState.withLock { $0.actor = actor } }
+
   public var current: Values { values.withLock { $0 } }
 
   func update(from runner: PartitionRunner) {
     let engine = runner.core.state[0]
+    let report = runner.meter.take()
     values.withLock {
+      $0.phase = runner.meter.phase
+      $0.turns &+= 1
+      if let report { $0.report = report }
       $0.records = engine.records
       $0.rejected = engine.rejected
       $0.late = engine.late

@@ -99,6 +99,16 @@ package actor PartitionActor {
     self.status = status
     self.board = board
     self.clock = clock
+    status.belongs(to: self)
+  }
+
+  /// The state that may be asked about; nil before it is loaded, while the past is processed
+  /// again, and after the end.
+  var coreAtWork: PartitionCore? {
+    switch phase {
+    case .running, .ending, .draining: runner.isRecovering ? nil : runner.core
+    case .starting, .done: nil
+    }
   }
 
   /// One turn of the worker's loop.
