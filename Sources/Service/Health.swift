@@ -21,14 +21,14 @@ final class Health: Sendable {
   /// long a loop has stood still.
   func look(at partitions: [PartitionStatus]) {
     let now = clock.now()
-    let values = partitions.map { ($0.index, $0.current) }
+    let turns = partitions.map { ($0.index, $0.turns) }
     seen.withLock { seen in
       var next: [Int: Seen] = [:]
-      for (index, value) in values {
-        if let known = seen[index], known.turns == value.turns {
+      for (index, turns) in turns {
+        if let known = seen[index], known.turns == turns {
           next[index] = known
         } else {
-          next[index] = Seen(turns: value.turns, since: now)
+          next[index] = Seen(turns: turns, since: now)
         }
       }
       seen = next
@@ -38,11 +38,11 @@ final class Health: Sendable {
   /// ms that the loop of a partition at work has stood still. Loading a snapshot is no standing
   /// still, however long it takes: nobody must end a process because it restores.
   func standstill(_ partition: PartitionStatus) -> Int64 {
-    let value = partition.current
-    guard value.phase == .running || value.phase == .draining else { return 0 }
-    let now = clock.now()
+    let phase = partition.current.phase
+    guard phase == .running || phase == .draining else { return 0 }
+    let (now, turns) = (clock.now(), partition.turns)
     return seen.withLock { seen in
-      guard let known = seen[partition.index], known.turns == value.turns else { return 0 }
+      guard let known = seen[partition.index], known.turns == turns else { return 0 }
       return max(0, now - known.since)
     }
   }

@@ -8,6 +8,7 @@ struct RunMetrics {
   let now: Int64
   private let partitions: [PartitionStatus.Values]
   private let indexes: [Int]
+  private let turns: [Int64]
 
   init(_ run: RunningTopology, now: Int64) {
     self.run = run
@@ -15,6 +16,7 @@ struct RunMetrics {
     let statuses = run.partitions()
     partitions = statuses.map(\.current)
     indexes = statuses.map(\.index)
+    turns = statuses.map(\.turns)
   }
 
   func write(to text: inout MetricsText) {
@@ -69,7 +71,9 @@ struct RunMetrics {
       text.sample(values.isReady ? 1 : loaded ?? 0, labels)
     }
     text.begin("bidmill_partition_turns_total", .counter, "Turns of the partition's loop.")
-    forEach { text.sample($0.turns, $1) }
+    for (index, turns) in zip(indexes, turns) {
+      text.sample(turns, [("partition", "\(index)")])
+    }
   }
 
   private func writeLag(to text: inout MetricsText) {

@@ -14,8 +14,6 @@ public final class PartitionStatus: Sendable {
 
   public struct Values: Sendable {
     public var phase = Phase.starting
-    /// Turns of its worker: while they rise its loop is alive.
-    public var turns: Int64 = 0
     /// How it goes, at most a second old; live runs only.
     public var report: PartitionReport?
     /// Records taken from the log, refused ones included.
@@ -26,6 +24,7 @@ public final class PartitionStatus: Sendable {
     public var firstTime: EventTime?
     public var lastTime: EventTime?
     public var lastCommitted: Int64 = 0
+    /// It is opened, or the past is processed again.
     public var isRecovering = false
     /// Operator counters (`unique.duplicates`), in the topology's order.
     public var counters: [(name: String, value: Int64)] = []
@@ -50,6 +49,12 @@ public final class PartitionStatus: Sendable {
   var owner: PartitionActor? { ownerState.withLock { $0.actor } }
   func belongs(to actor: PartitionActor) { ownerState.withLock { $0.actor = actor } }
 
+  private let turnCount = Atomic<Int64>(0)
+
+  /// Turns of its worker's loop: while they rise the loop is alive.
+  public var turns: Int64 { turnCount.load(ordering: .relaxed) }
+  func turned() { turnCount.add(1, ordering: .relaxed) }
+
   public var current: Values { values.withLock { $0 } }
 
   func update(from runner: PartitionRunner) {
@@ -57,7 +62,6 @@ public final class PartitionStatus: Sendable {
     let report = runner.meter.take()
     values.withLock {
       $0.phase = runner.meter.phase
-      $0.turns &+= 1
       if let report { $0.report = report }
       $0.records = engine.records
       $0.rejected = engine.rejected
@@ -68,6 +72,14 @@ public final class PartitionStatus: Sendable {
         engine.newestTime == Int64.min ? nil : EventTime(milliseconds: engine.newestTime)
       $0.lastCommitted = runner.lastCommitted
       $0.isRecovering = runner.isRecovering
+    }
+  }
+
+  /// It is looked up and loaded.
+  func opens() {
+    values.withLock {
+      $0.phase = .starting
+      $0.isRecovering = true
     }
   }
 
@@ -92,6 +104,7 @@ package final class RunBoard: Sendable {
   }
 
   private let state = Mutex(State())
+  private let change = Mutex<@Sendable () -> Void>({})
   private let partitionCount: Int
   let wantsSnapshotAtEnd: Bool
 
@@ -107,13 +120,21 @@ package final class RunBoard: Sendable {
   /// The first failure counts.
   func fail(_ error: LogError) {
     state.withLock { if $0.failure == nil { $0.failure = error } }
+    change.withLock { $0 }()
   }
 
-  package func stop() { state.withLock { $0.isStopping = true } }
+  package func stop() {
+    state.withLock { $0.isStopping = true }
+    change.withLock { $0 }()
+  }
 
   func reachedEnd(_ partition: Int, tick: Int64) {
     state.withLock { $0.endTicks[partition] = tick }
+    change.withLock { $0 }()
   }
+
+  /// Lets `wake` be called after each change.
+  func onChange(_ wake: @escaping @Sendable () -> Void) { change.withLock { $0 = wake } }
 
   /// The last time of the whole log, once every partition has come to its end.
   var lastTick: Int64? {
