@@ -107,7 +107,7 @@ let package = Package(
       name: "SimulationTests", dependencies: ["Simulation", "Events"], swiftSettings: strict),
     .testTarget(
       name: "ServiceTests",
-      dependencies: ["Service", "Streaming", "Operators", "TestKit", "Events"],
+      dependencies: ["Service", "Streaming", "Operators", "Simulation", "TestKit", "Events"],
       swiftSettings: strict),
     .testTarget(
       name: "CommandTests",

@@ -40,7 +40,8 @@ final class KafkaClient: @unchecked Sendable {
     let retained = Unmanaged.passRetained(complaints)
     let configuration = rd_kafka_conf_new()
     do throws(LogError) {
-      for (name, value) in preferred {
+      let statistics = ("statistics.interval.ms", "\(KafkaStatistics.intervalMilliseconds)")
+      for (name, value) in preferred + [statistics] {
         // A property of a newer release of the library is no error.
         _ = rd_kafka_conf_set(configuration, name, value, nil, 0)
       }
@@ -60,6 +61,11 @@ final class KafkaClient: @unchecked Sendable {
       let complaints = Unmanaged<Complaints>.fromOpaque(opaque).takeUnretainedValue()
       let message = String(cString: text)
       complaints.last.withLock { $0 = message }
+    }
+    rd_kafka_conf_set_stats_cb(configuration) { _, json, count, _ in
+      KafkaStatistics.take(UnsafeRawBufferPointer(start: json, count: count))
+      // The library frees the text.
+      return 0
     }
     if kind == .producer {
       rd_kafka_conf_set_dr_msg_cb(configuration) { _, message, opaque in
@@ -92,6 +98,7 @@ final class KafkaClient: @unchecked Sendable {
   }
 
   deinit {
+    if let name = rd_kafka_name(handle) { KafkaStatistics.forget(String(cString: name)) }
     // Closing would be for members of a group; partitions are assigned by hand.
     rd_kafka_destroy_flags(handle, RD_KAFKA_DESTROY_F_NO_CONSUMER_CLOSE)
     retained.release()

@@ -54,7 +54,7 @@ public struct Safety: Operator {
   private let every: Int64
   private let idle: Int64
   let validFor: Int64
-  private let stepLimit: Double
+  let stepLimit: Double
   let book: SafetyBook
   private let published: Counter
   private let clipped: Counter

@@ -69,13 +69,18 @@ extension Safety {
   private func writePublished(_ row: SafetyBook.Ad, to json: inout JSONWriter) {
     json.member("status", text: row.publishedStatus.name)
     json.member("bid", Money(micros: row.publishedBidMicros))
-    if row.publishedCapMicros >= 0 {
-      json.member("cap", Money(micros: row.publishedCapMicros))
-    }
+    json.member("max_bid", Money(micros: publishedMaxBid(row)))
     json.member("seq", row.sequence)
     json.member("published_at", EventTime(milliseconds: row.publishedAt))
     json.member("valid_until", EventTime(milliseconds: row.publishedAt &+ validFor))
     writeReasons(row.publishedReasons, to: &json)
+  }
+
+  /// As it was published: the cap, or what one step allows where there is none.
+  private func publishedMaxBid(_ row: SafetyBook.Ad) -> Int64 {
+    guard row.publishedStatus.bids else { return 0 }
+    guard row.publishedCapMicros < 0 else { return row.publishedCapMicros }
+    return BidLimits.micros(Double(row.publishedBidMicros) * stepLimit)
   }
 
   private func writeReasons(_ reasons: BidReasons, to json: inout JSONWriter) {

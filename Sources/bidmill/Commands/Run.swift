@@ -36,6 +36,8 @@ struct Run: ParsableCommand {
   @Flag(help: "Begin with empty state where the log no longer holds what it was made of.")
   var acceptLoss = false
 
+  @OptionGroup var service: ServiceOptions
+
   @OptionGroup var report: ReportOptions
 
   func validate() throws {
@@ -46,14 +48,20 @@ struct Run: ParsableCommand {
 
   func run() throws {
     let stop = StopSwitch()
+    let leave = StopSwitch()
     SignalWatch.begin { _ in
+      leave.throwIt()
       Terminal.error("stopping: committing what is done; a second signal ends at once")
       stop.throwIt()
     }
     let checked = try topology.load()
+    let answering = try RunService.start(service, isQuiet: report.quiet)
+    if let answering { leave.connect { answering.beginStopping() } }
+    defer { answering?.stop() }
     var live = LiveRun(
       topology: checked, workers: workers, acceptLoss: acceptLoss,
       exitWhenIdle: exitWhenIdle?.span, isQuiet: report.quiet)
+    live.service = answering
     live.onStart = { stop.connect($0) }
     let outcome = try live.run()
     if outcome.isRecovering {

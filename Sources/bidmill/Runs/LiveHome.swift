@@ -93,7 +93,7 @@ private struct LocalHome {
         "error: sources and sinks are in several logs (\(Set(directories).sorted().joined(separator: ", "))); "
           + "a run needs all of them in one directory")
     }
-    return (try LocalLogStore.open(first, options: options), inputs)
+    return (try LocalLogStore.open(first, options: topology.localLogOptions), inputs)
   }
 
   private func refusal(_ what: String, needs: String) -> Failure {
@@ -101,14 +101,6 @@ private struct LocalHome {
       .configuration,
       "error: \(what) is not in the local log that the first source is in; a run has everything in "
         + "one place: write `log: { directory: data, \(needs) }`")
-  }
-
-  private var options: LocalLogOptions {
-    switch topology.topology.commit.fsync {
-    case .always: LocalLogOptions(fsync: .always)
-    case .never: LocalLogOptions(fsync: .never)
-    case .every(let span): LocalLogOptions(fsync: .interval(milliseconds: span.milliseconds))
-    }
   }
 
   private struct Partition: LivePartition {

@@ -14,6 +14,7 @@ struct LiveRun {
   var isQuiet = false
   /// Called once the run can be stopped.
   var onStart: (@escaping @Sendable () -> Void) -> Void = { _ in }
+  var service: RunService?
 
   struct Outcome {
     var summary: Summary
@@ -31,6 +32,8 @@ struct LiveRun {
     let engine = try Engine(
       topology: topology, registry: OperatorRegistry.all, partitions: try partitions(lag.logs),
       workers: workers ?? Machine.cores)
+    service?.attach(
+      topology, engine, partitionCount: lag.logs.count, recordsLeft: { lag.lastLeft($0) })
     onStart { engine.stop() }
 
     let clock = SystemClock()
@@ -102,8 +105,12 @@ struct LiveRun {
 /// How much of the log is processed and committed, and how much is left.
 private final class LagWatch: Sendable {
   let logs: [any LivePartition]
+  /// Per partition, as it was found last: for those who may not ask the logs.
+  private let found = Mutex<[Int: Int64]>([:])
 
   init(_ logs: [any LivePartition]) { self.logs = logs }
+
+  func lastLeft(_ partition: Int) -> Int64? { found.withLock { $0[partition] } }
 
   /// Records up to the last commits.
   func processed() throws(LogError) -> Int64 {
@@ -114,10 +121,11 @@ private final class LagWatch: Sendable {
 
   /// Records after the last commits; nil while that is not known.
   func left() throws(LogError) -> Int64? {
-    var sum: Int64 = 0
-    for log in logs {
-      guard let left = try log.left() else { return nil }
-      sum += left
+    var sum: Int64? = 0
+    for (partition, log) in logs.enumerated() {
+      let left = try log.left()
+      found.withLock { $0[partition] = left }
+      sum = left.flatMap { left in sum.map { $0 + left } }
     }
     return sum
   }
