@@ -184,14 +184,21 @@ public final class HTTPService: Sendable {
   }
 }
 
-/// Reads a body up to a limit.
-private struct BodyReader: Sendable {
-  let request: Request
-  let limit: Int
+/// Reads a body up to a limit. A body can be walked once only.
+private final class BodyReader {
+  private let request: Request
+  private let limit: Int
+  private var iterator: RequestBody.AsyncIterator?
 
   init(_ request: Request, limit: Int) {
     self.request = request
     self.limit = limit
+  }
+
+  private func next() async throws -> ByteBuffer? {
+    var walk = iterator ?? request.body.makeAsyncIterator()
+    defer { iterator = walk }
+    return try await walk.next()
   }
 
   /// As far as its header says.
@@ -204,7 +211,7 @@ private struct BodyReader: Sendable {
   func read() async throws -> [UInt8]? {
     guard fits else { return nil }
     var bytes: [UInt8] = []
-    for try await buffer in request.body {
+    while let buffer = try await next() {
       guard bytes.count + buffer.readableBytes <= limit else { return nil }
       bytes.append(contentsOf: buffer.readableBytesView)
     }
@@ -214,7 +221,7 @@ private struct BodyReader: Sendable {
   func discard(upTo count: Int) async {
     var left = count
     do {
-      for try await buffer in request.body {
+      while let buffer = try await next() {
         left -= buffer.readableBytes
         if left < 0 { return }
       }

@@ -114,7 +114,7 @@ import Testing
         for worker in 0..<4 {
           group.addTask {
             var answers: [(String, Int, Int)] = []
-            for i in 0..<60 {
+            for i in 0..<64 {
               let account = accounts[(i + worker) % accounts.count]
               for k in 0..<5 { world.add(id: "\(worker)-\(i)-\(k)", account: account) }
               let answer = await ask(world.port, "/v1/accounts/\(account)/campaigns/c/ads/a")
@@ -138,7 +138,7 @@ import Testing
       for account in accounts {
         let target = "/v1/accounts/\(account)/campaigns/c/ads/a"
         let last = await until("all events", { await ask(world.port, target) }) {
-          $0.value("operators", "totals", "impressions") as? Int == 1 + 4 * 60 * 5 / 8
+          $0.value("operators", "totals", "impressions") as? Int == 1 + 4 * 64 * 5 / 8
         }
         #expect(last.status == 200)
       }
