@@ -69,10 +69,12 @@ final class Health: Sendable {
   ) -> (isReady: Bool, json: [UInt8]) {
     let partitions = run?.partitions() ?? []
     let values = partitions.map(\.current)
-    let isReady = run != nil && !isStopping && values.allSatisfy(\.isReady)
+    let isSettled = run?.isSettled() ?? false
+    let isReady = isSettled && !isStopping && values.allSatisfy(\.isReady)
     var json = JSONWriter()
     json.beginObject()
-    let status = isStopping ? "stopping" : run == nil ? "starting" : isReady ? "ready" : "restoring"
+    let status =
+      isStopping ? "stopping" : !isSettled ? "starting" : isReady ? "ready" : "restoring"
     json.member("status", text: status)
     json.key("partitions")
     json.beginArray()

@@ -29,7 +29,8 @@ struct RunMetrics {
     writeHotAccounts(to: &text)
     if let rebalances = run.rebalances() {
       text.add(
-        "bidmill_rebalances_total", .counter, "Partitions given to this process or taken from it.",
+        "bidmill_rebalances_total", .counter,
+        "Times that the group gave partitions to this process or took them.",
         rebalances)
     }
     run.clientMetrics(&text)

@@ -23,7 +23,9 @@ public struct RunningTopology: Sendable {
   /// Records of a partition between the log's beginning and what its newest snapshot needs of it;
   /// below 0 that is gone. nil while that is not known.
   public var retentionHeadroom: @Sendable (_ partition: Int) -> Int64? = { _ in nil }
-  /// Partitions given and taken, so far.
+  /// It is known which partitions are this process's: until then it is not ready.
+  public var isSettled: @Sendable () -> Bool = { true }
+  /// Times that partitions were given to this process or taken from it; nil where that is never.
   public var rebalances: @Sendable () -> Int64? = { nil }
   /// Writes further metrics: those of the log's client.
   public var clientMetrics: @Sendable (inout MetricsText) -> Void = { _ in }

@@ -129,11 +129,13 @@ public final class Engine: Sendable {
     worker.add(actor)
   }
 
-  /// The partitions that are here now, in their order.
+  /// The partitions that are here now, or were when the run ended, in their order.
   public var statuses: [PartitionStatus] {
     slots.withLock { slots in
-      slots.values.filter { warmMilliseconds == nil || $0.control.place == .active }
-        .map(\.status).sorted { $0.index < $1.index }
+      slots.values.filter {
+        warmMilliseconds == nil || $0.control.place == .active || $0.status.isFinished
+      }
+      .map(\.status).sorted { $0.index < $1.index }
     }
   }
 

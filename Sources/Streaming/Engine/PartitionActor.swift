@@ -27,6 +27,8 @@ package actor PartitionActor {
   private final class Opening: Sendable {
     enum Outcome: Sendable {
       case open
+      /// It goes on from what was parked.
+      case resumed
       /// What was parked is out of date.
       case outdated
       case failed(LogError)
@@ -185,9 +187,13 @@ package actor PartitionActor {
     guard let outcome = opening?.outcome.withLock({ $0 }) else { return .idle }
     opening = nil
     switch outcome {
-    case .open:
+    case .open, .resumed:
       phase = .running
       patience = Retrying(options: runner.options)
+      if case .resumed = outcome {
+        let options = runner.options
+        options.notify(Notice(.info, partition: options.partition, "goes on with its warm state"))
+      }
     case .outdated: try renew()
     case .failed(let error):
       try renew()
@@ -312,7 +318,7 @@ package actor PartitionActor {
     if board.isFailed || board.isStopping { return leave() }
     if wish == .run {
       open(guest) { (runner, now) throws(LogError) in
-        try runner.resume(now: now) ? .open : .outdated
+        try runner.resume(now: now) ? .resumed : .outdated
       }
       return .idle
     }

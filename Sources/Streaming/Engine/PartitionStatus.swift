@@ -57,6 +57,9 @@ public final class PartitionStatus: Sendable {
 
   public var current: Values { values.withLock { $0 } }
 
+  /// It has come to the end of the run.
+  var isFinished: Bool { values.withLock { $0.digest != nil } }
+
   func update(from runner: PartitionRunner) {
     let engine = runner.core.state[0]
     let report = runner.meter.take()

@@ -5,15 +5,20 @@ import Streaming
 import Synchronization
 
 /// A topology at work on a local log or on Kafka, until it is asked to stop.
-struct LiveRun {
+struct LiveRun: Sendable {
   var topology: CheckedTopology
   var workers: Int?
   var acceptLoss = false
+  /// This process's name in a Kafka group, kept over restarts.
+  var instance: String?
+  /// How long the state of a partition is kept that another process of the group runs.
+  var warmFor = TimeSpan.minutes(5)
   /// Stop once nothing new has come for so long.
   var exitWhenIdle: TimeSpan?
   var isQuiet = false
   /// Called once the run can be stopped.
-  var onStart: (@escaping @Sendable () -> Void) -> Void = { _ in }
+  var onStart: @Sendable (@escaping @Sendable () -> Void) -> Void = { _ in }
+  /// Answers over HTTP; nil where nobody is to be answered.
   var service: RunService?
 
   struct Outcome {
@@ -27,13 +32,9 @@ struct LiveRun {
   func run() throws -> Outcome {
     let problems = topology.check(for: .run)
     guard problems.isEmpty else { throw TopologyError(problems) }
-    let lag = LagWatch(try LiveHome.open(topology))
-    let before = try lag.processed()
-    let engine = try Engine(
-      topology: topology, registry: OperatorRegistry.all, partitions: try partitions(lag.logs),
-      workers: workers ?? Machine.cores)
-    service?.attach(
-      topology, engine, partitionCount: lag.logs.count, recordsLeft: { lag.lastLeft($0) })
+    let home = try LiveHomes.open(topology, instance: instance)
+    let engine = try home.engine(for: self)
+    service?.attach(topology, engine, home)
     onStart { engine.stop() }
 
     let clock = SystemClock()
@@ -44,19 +45,24 @@ struct LiveRun {
     // A run that is to end by itself is watched closely, so that it is known when it was done.
     let ticker = Ticker(milliseconds: exitWhenIdle == nil ? 1000 : 25) {
       let values = engine.statuses.map(\.current)
-      let left = (try? lag.left()) ?? nil
+      let left = (try? home.left()) ?? nil
       if idle.isOver(values, left: left) { engine.stop() }
-      let processed = ((try? lag.processed()) ?? before) - before
+      if let call = home.hungCall { Failure(.unavailable, "error: \(call); start again").exit() }
+      let processed = (try? home.processed()) ?? 0
       progress.show {
         Self.progressText(values, left: left, processed, rate: meter.rate(processed))
       }
     }
     defer { progress.end() }
     do {
-      defer { ticker.stop() }
+      home.begin(engine, for: self)
+      defer {
+        ticker.stop()
+        home.end()
+      }
       try engine.run()
     }
-    let processed = try lag.processed() - before
+    let processed = try home.processed()
     let ended = idle.begunAt ?? clock.now()
     let summary = Summary(
       topology: topology, statuses: engine.statuses,
@@ -79,55 +85,26 @@ struct LiveRun {
     return text
   }
 
-  private func partitions(_ logs: [any LivePartition]) throws -> [Engine.Partition] {
+  /// A partition of the run, on its log.
+  func partition(
+    _ index: Int, of count: Int, log: any PartitionLog
+  ) throws(LogError) -> Engine.Partition {
     guard case .directory(let directory) = topology.topology.snapshots.store else {
-      throw Failure(
+      throw LogError(
         .configuration,
-        "error: snapshots go to a topic, which this version does not have yet; write "
+        "snapshots go to a topic, which this version does not have yet; write "
           + "`snapshots: { directory: state/\(topology.topology.name) }`")
     }
     let (snapshots, commit) = (topology.topology.snapshots, topology.topology.commit)
-    let notices = NoticeLog()
-    return try logs.enumerated().map { index, log in
-      Engine.Partition(
-        log: log.log,
-        snapshots: try DirectorySnapshotStore(
-          directory: directory, name: topology.topology.name, partition: Int32(index)),
-        options: RunnerOptions(
-          mode: .live, partition: index, partitionCount: logs.count,
-          commitEvery: commit.every.milliseconds, commitEvents: commit.events,
-          snapshotEvery: snapshots.every.milliseconds, snapshotsKept: snapshots.keep,
-          acceptLoss: acceptLoss, notify: notices.notify))
-    }
-  }
-}
-
-/// How much of the log is processed and committed, and how much is left.
-private final class LagWatch: Sendable {
-  let logs: [any LivePartition]
-  /// Per partition, as it was found last: for those who may not ask the logs.
-  private let found = Mutex<[Int: Int64]>([:])
-
-  init(_ logs: [any LivePartition]) { self.logs = logs }
-
-  func lastLeft(_ partition: Int) -> Int64? { found.withLock { $0[partition] } }
-
-  /// Records up to the last commits.
-  func processed() throws(LogError) -> Int64 {
-    var sum: Int64 = 0
-    for log in logs { sum += try log.nextOffsets().reduce(0, +) }
-    return sum
-  }
-
-  /// Records after the last commits; nil while that is not known.
-  func left() throws(LogError) -> Int64? {
-    var sum: Int64? = 0
-    for (partition, log) in logs.enumerated() {
-      let left = try log.left()
-      found.withLock { $0[partition] = left }
-      sum = left.flatMap { left in sum.map { $0 + left } }
-    }
-    return sum
+    return Engine.Partition(
+      log: log,
+      snapshots: try DirectorySnapshotStore(
+        directory: directory, name: topology.topology.name, partition: Int32(index)),
+      options: RunnerOptions(
+        mode: .live, partition: index, partitionCount: count,
+        commitEvery: commit.every.milliseconds, commitEvents: commit.events,
+        snapshotEvery: snapshots.every.milliseconds, snapshotsKept: snapshots.keep,
+        acceptLoss: acceptLoss, notify: NoticeLog().notify))
   }
 }
 

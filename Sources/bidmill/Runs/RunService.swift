@@ -29,15 +29,15 @@ struct RunService: Sendable {
   /// Ends, once what is under way is answered.
   func stop() { service.stop() }
 
-  func attach(
-    _ topology: CheckedTopology, _ engine: Engine, partitionCount: Int,
-    recordsLeft: @escaping @Sendable (Int) -> Int64?
-  ) {
+  func attach(_ topology: CheckedTopology, _ engine: Engine, _ home: any LiveHome) {
+    let partitionCount = home.partitionCount
     var run = RunningTopology(topology: topology, partitionCount: partitionCount) {
       engine.statuses
     }
     run.version = Bidmill.version
-    run.recordsLeft = recordsLeft
+    run.recordsLeft = { home.knownLeft(of: $0) }
+    run.isSettled = { home.isSettled }
+    run.rebalances = { home.rebalances }
     switch topology.topology.sources.first?.transport {
     case .log(let log):
       run.intake = LocalIntake(log.directory, options: topology.localLogOptions)
