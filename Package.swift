@@ -29,6 +29,7 @@ let package = Package(
     .package(url: "https://github.com/apple/swift-log.git", from: "1.16.2"),
     .package(url: "https://github.com/apple/swift-nio.git", from: "2.101.0"),
     .package(url: "https://github.com/apple/swift-http-types.git", from: "1.8.0", traits: []),
+    .package(url: "https://github.com/HdrHistogram/hdrhistogram-swift", from: "0.2.0"),
   ],
   targets: [
     .systemLibrary(
@@ -74,6 +75,7 @@ let package = Package(
         "Events", "Learning", "Bidding", "Streaming", "LocalLog", "KafkaLog", "Operators",
         "Simulation", "Service",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
+        .product(name: "Histogram", package: "hdrhistogram-swift"),
       ],
       swiftSettings: strict),
     .testTarget(name: "ArchitectureTests", swiftSettings: strict),
@@ -112,7 +114,8 @@ let package = Package(
     .testTarget(
       name: "CommandTests",
       dependencies: [
-        "bidmill", "Streaming", "LocalLog", "KafkaLog", "CKafka", "Simulation", "Events",
+        "bidmill", "Streaming", "LocalLog", "KafkaLog", "CKafka", "Simulation", "Learning",
+        "Events",
       ],
       swiftSettings: strict),
     .testTarget(

@@ -2,6 +2,14 @@ import ArgumentParser
 import Events
 import Streaming
 
+#if canImport(Glibc)
+  import Glibc
+#elseif canImport(Musl)
+  import Musl
+#elseif canImport(Darwin)
+  import Darwin
+#endif
+
 struct Run: ParsableCommand {
   static let configuration = CommandConfiguration(
     abstract: "Run a topology on a local log or on Kafka, for good.",
@@ -53,6 +61,10 @@ struct Run: ParsableCommand {
       valueName: "duration"))
   var warmFor = DurationArgument(.minutes(5))
 
+  /// For those who start a run and may be killed: without them it ends as it does on SIGTERM.
+  @Flag(help: .hidden)
+  var endWithParent = false
+
   @OptionGroup var service: ServiceOptions
 
   @OptionGroup var report: ReportOptions
@@ -66,11 +78,18 @@ struct Run: ParsableCommand {
   func run() throws {
     let stop = StopSwitch()
     let leave = StopSwitch()
+    let isOrdered = endWithParent
     SignalWatch.begin { _ in
       leave.throwIt()
-      Terminal.error("stopping: committing what is done; a second signal ends at once")
       stop.throwIt()
+      guard !isOrdered else { return }
+      Terminal.error("stopping: committing what is done; a second signal ends at once")
     }
+    let parent = getppid()
+    let orphaned =
+      endWithParent
+      ? Ticker(milliseconds: 500) { if getppid() != parent { stop.throwIt() } } : nil
+    defer { orphaned?.stop() }
     let checked = try topology.load()
     let answering = try RunService.start(service, isQuiet: report.quiet)
     if let answering { leave.connect { answering.beginStopping() } }

@@ -43,11 +43,14 @@ struct RunService: Sendable {
       run.intake = LocalIntake(log.directory, options: topology.localLogOptions)
       run.partition = RunService.murmur2(partitionCount)
     case .kafka(let kafka):
-      if kafka.partitioner == .murmur2 { run.partition = RunService.murmur2(partitionCount) }
-      run.intake = KafkaIntake(
-        KafkaSettings(
-          brokers: kafka.brokers, group: topology.group, properties: kafka.properties),
-        kafka.partitioner, partitionCount: partitionCount)
+      // Where accounts are by another hash is their producers' business.
+      if kafka.partitioner == .murmur2 {
+        run.partition = RunService.murmur2(partitionCount)
+        run.intake = KafkaIntake(
+          KafkaSettings(
+            brokers: kafka.brokers, group: topology.group, properties: kafka.properties),
+          topics: kafka.topics, partitionCount: partitionCount)
+      }
       run.clientMetrics = { KafkaMetrics.write(KafkaStatistics.current, to: &$0) }
     case .files, nil: break
     }
