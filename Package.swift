@@ -23,6 +23,12 @@ let package = Package(
   dependencies: [
     .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
     .package(url: "https://github.com/jpsim/Yams", from: "6.2.2"),
+    .package(
+      url: "https://github.com/hummingbird-project/hummingbird", from: "2.28.1", traits: []),
+    .package(url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.13.0"),
+    .package(url: "https://github.com/apple/swift-log.git", from: "1.16.2"),
+    .package(url: "https://github.com/apple/swift-nio.git", from: "2.101.0"),
+    .package(url: "https://github.com/apple/swift-http-types.git", from: "1.8.0", traits: []),
     .package(url: "https://github.com/HdrHistogram/hdrhistogram-swift", from: "0.2.0"),
   ],
   targets: [
@@ -50,12 +56,24 @@ let package = Package(
       swiftSettings: strict),
     .target(
       name: "Simulation", dependencies: ["Events", "Learning"], swiftSettings: strict),
+    .target(
+      name: "Service",
+      dependencies: [
+        "Streaming", "Events",
+        .product(name: "HummingbirdCore", package: "hummingbird"),
+        .product(name: "HTTPTypes", package: "swift-http-types"),
+        .product(name: "NIOCore", package: "swift-nio"),
+        .product(name: "NIOPosix", package: "swift-nio"),
+        .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
+        .product(name: "Logging", package: "swift-log"),
+      ],
+      swiftSettings: strict),
     .target(name: "TestKit", dependencies: ["Streaming", "Events"], swiftSettings: strict),
     .executableTarget(
       name: "bidmill",
       dependencies: [
         "Events", "Learning", "Bidding", "Streaming", "LocalLog", "KafkaLog", "Operators",
-        "Simulation",
+        "Simulation", "Service",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
         .product(name: "Histogram", package: "hdrhistogram-swift"),
       ],
@@ -89,6 +107,10 @@ let package = Package(
       swiftSettings: strict),
     .testTarget(
       name: "SimulationTests", dependencies: ["Simulation", "Events"], swiftSettings: strict),
+    .testTarget(
+      name: "ServiceTests",
+      dependencies: ["Service", "Streaming", "Operators", "Simulation", "TestKit", "Events"],
+      swiftSettings: strict),
     .testTarget(
       name: "CommandTests",
       dependencies: [

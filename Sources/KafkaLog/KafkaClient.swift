@@ -57,7 +57,8 @@ final class KafkaClient: @unchecked Sendable {
     let retained = Unmanaged.passRetained(complaints)
     let configuration = rd_kafka_conf_new()
     do throws(LogError) {
-      for (name, value) in preferred {
+      let statistics = ("statistics.interval.ms", "\(KafkaStatistics.intervalMilliseconds)")
+      for (name, value) in preferred + [statistics] {
         // A property of a newer release of the library is no error.
         _ = rd_kafka_conf_set(configuration, name, value, nil, 0)
       }
@@ -91,6 +92,11 @@ final class KafkaClient: @unchecked Sendable {
       let complaints = Unmanaged<Complaints>.fromOpaque(opaque).takeUnretainedValue()
       let message = String(cString: text)
       complaints.last.withLock { $0 = message }
+    }
+    rd_kafka_conf_set_stats_cb(configuration) { _, json, count, _ in
+      KafkaStatistics.take(UnsafeRawBufferPointer(start: json, count: count))
+      // The library frees the text.
+      return 0
     }
     if kind == .producer {
       rd_kafka_conf_set_dr_msg_cb(configuration) { _, message, opaque in
@@ -135,6 +141,7 @@ final class KafkaClient: @unchecked Sendable {
   }
 
   deinit {
+    if let name = rd_kafka_name(handle) { KafkaStatistics.forget(String(cString: name)) }
     // Closing would leave the group, which whoever joined it does beforehand, and without waiting
     // for good.
     rd_kafka_destroy_flags(handle, RD_KAFKA_DESTROY_F_NO_CONSUMER_CLOSE)

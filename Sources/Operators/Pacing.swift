@@ -1,5 +1,5 @@
 import Bidding
-import Events
+public import Events
 public import Streaming
 
 /// Spreads each campaign's budget over its day, and says at once when it is used up.
@@ -94,6 +94,23 @@ public struct Pacing: Operator {
     case .campaign: change(event, entry)
     default: break
     }
+  }
+
+  /// Budgets, what is spent of them, and how fast it may go on.
+  public func answer(
+    _ query: Query, _ entry: borrowing Entry, to json: inout JSONWriter
+  ) -> Bool {
+    guard Int(query.campaign) < campaigns.count else { return false }
+    let row = campaigns[query.campaign]
+    json.member("state", text: row.state(at: entry.clock).name)
+    json.member("pacing", row.published, places: 9)
+    json.member("mu", row.mu, places: 9)
+    let isToday = entry.clock.milliseconds < row.dayEnd
+    json.member("spent_today", isToday ? Money(micros: row.ledger.todayMicros) : .zero)
+    if row.dailyBudget >= 0 { json.member("budget_today", Money(micros: row.dailyBudget)) }
+    json.member("spent_total", Money(micros: row.ledger.totalMicros))
+    if row.totalBudget >= 0 { json.member("budget_total", Money(micros: row.totalBudget)) }
+    return true
   }
 
   @inline(__always)

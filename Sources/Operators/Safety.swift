@@ -49,13 +49,13 @@ public struct Safety: Operator {
   private let output: Stream<BidParameterRecord>
   private let alerts: Stream<AlertRecord>
   private let timers: Timers
-  private let directory: Directory
+  let directory: Directory
   private let change: Double
   private let every: Int64
   private let idle: Int64
-  private let validFor: Int64
-  private let stepLimit: Double
-  private let book: SafetyBook
+  let validFor: Int64
+  let stepLimit: Double
+  let book: SafetyBook
   private let published: Counter
   private let clipped: Counter
   private let ignoredOrders: Counter
@@ -360,7 +360,7 @@ public struct Safety: Operator {
 
   // MARK: The decision
 
-  private struct Decision {
+  struct Decision {
     var status: BidStatus
     var bidMicros: Int64 = 0
     var maxBidMicros: Int64 = 0
@@ -374,7 +374,7 @@ public struct Safety: Operator {
     }
   }
 
-  private func decide(_ ad: Int32, _ entry: borrowing Entry) -> Decision {
+  func decide(_ ad: Int32, _ entry: borrowing Entry) -> Decision {
     let row = book.ad(ad)
     let campaignRow = directory.ads.parent(ad)
     let campaign = book.campaign(campaignRow)

@@ -97,6 +97,9 @@ struct SafetyBook {
     return accounts.update(row)
   }
 
+  /// An ad as it is, without making it.
+  func knownAd(_ row: Int32) -> Ad? { Int(row) < ads.count ? ads[row] : nil }
+
   /// Lists an ad below its campaign and account. O(1).
   func list(_ ad: Int32) {
     let campaign = directory.ads.parent(ad)

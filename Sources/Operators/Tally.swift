@@ -83,6 +83,19 @@ public struct Tally: Operator {
     }
   }
 
+  public func answer(
+    _ query: Query, _ entry: borrowing Entry, to json: inout JSONWriter
+  ) -> Bool {
+    guard query.ad >= 0, Int(query.ad) < totals.count else { return false }
+    let total = totals[query.ad]
+    json.member("impressions", total.impressions)
+    json.member("clicks", total.clicks)
+    json.member("spend", Money(micros: total.spendMicros))
+    json.member("auctions", total.auctions)
+    json.member("wins", total.wins)
+    return true
+  }
+
   /// The totals of an ad, to be changed and published.
   @inline(__always)
   private func change(_ ad: Int32, _ entry: borrowing Entry) -> UnsafeMutablePointer<Totals> {

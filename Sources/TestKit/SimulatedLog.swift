@@ -216,7 +216,8 @@ public final class SimulatedLog: PartitionLog, @unchecked Sendable {
       return false
     }
     if isFenced {
-      throw LogError(.unavailable, recovery: .stop, "another process has taken over the partition")
+      throw LogError(
+        .unavailable, recovery: .recreate, "another process has taken over the partition")
     }
     if case .loseAnswer = fault {
       throw LogError(.unavailable, recovery: .rewind, "the answer to a commit was lost")

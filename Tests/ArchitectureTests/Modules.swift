@@ -40,7 +40,7 @@ let modules: [Module] = [
   Module(
     name: "Service", uses: ["Streaming"],
     outside: platform.union(foundation).union(collections).union(observability).union([
-      "Dispatch", "Histogram", "HTTPTypes", "Hummingbird", "NIOCore", "NIOPosix",
+      "Dispatch", "Histogram", "HTTPTypes", "HummingbirdCore", "NIOCore", "NIOPosix",
       "ServiceLifecycle",
     ])),
   Module(name: "TestKit", uses: ["Streaming"], outside: platform),

@@ -98,7 +98,8 @@ final class Workplace {
       input: input == nil ? "/dev/null" : files + ".in",
       output: files + ".out", errors: files + ".err",
       environment: environment.merging(
-        ["TALLY_LOG": path + "/data", "TALLY_STATE": path + "/state"],
+        // Tests run side by side, and a port belongs to one process.
+        ["TALLY_LOG": path + "/data", "TALLY_STATE": path + "/state", "BIDMILL_HTTP": "off"],
         uniquingKeysWith: { a, _ in a }))
   }
 

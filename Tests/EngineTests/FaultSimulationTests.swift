@@ -60,7 +60,7 @@ import Testing
   }
 
   @Test func partitionsMoveBetweenProcesses() throws {
-    let seeds = FaultSimulationTests.seeds / 4
+    let seeds = FaultSimulationTests.seeds / 10
     var returns = 0
     var warm = 0
     for seed in 1...UInt64(seeds) {

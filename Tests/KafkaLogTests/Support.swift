@@ -51,6 +51,13 @@ final class MockCluster {
     }
   }
 
+  func setRoundTrip(milliseconds: Int32) {
+    for broker in 1...Int32(brokers) {
+      let error = rd_kafka_mock_broker_set_rtt(cluster, broker, milliseconds)
+      #expect(error == RD_KAFKA_RESP_ERR_NO_ERROR)
+    }
+  }
+
   /// The next requests of a kind are answered with these errors.
   func fail(_ requests: Int16, with errors: [rd_kafka_resp_err_t]) {
     var errors = errors
@@ -69,7 +76,9 @@ final class MockCluster {
 /// The protocol's numbers of requests.
 enum Request {
   static let endTransaction: Int16 = 26
+  static let fetch: Int16 = 1
   static let produce: Int16 = 0
+  static let transactionOffsets: Int16 = 28
 }
 
 /// Appends records to a topic.
@@ -90,6 +99,26 @@ final class TestProducer {
       var bytes = Array(value.utf8)
       let status = rd_kafka_produce(
         handle, partition, Int32(RD_KAFKA_MSG_F_COPY), &bytes, bytes.count, "key", 3, nil)
+      #expect(status == 0)
+    }
+    #expect(rd_kafka_flush(client.handle, 10_000) == RD_KAFKA_RESP_ERR_NO_ERROR)
+  }
+
+  /// Values of any bytes, or none, to partition 0 of `events`.
+  func append(bytes values: [[UInt8]?]) {
+    guard let handle = rd_kafka_topic_new(client.handle, "events", nil) else {
+      Issue.record("no handle for events")
+      return
+    }
+    defer { rd_kafka_topic_destroy(handle) }
+    for value in values {
+      let status =
+        if var value {
+          rd_kafka_produce(
+            handle, 0, Int32(RD_KAFKA_MSG_F_COPY), &value, value.count, nil, 0, nil)
+        } else {
+          rd_kafka_produce(handle, 0, 0, nil, 0, nil, 0, nil)
+        }
       #expect(status == 0)
     }
     #expect(rd_kafka_flush(client.handle, 10_000) == RD_KAFKA_RESP_ERR_NO_ERROR)

@@ -54,6 +54,13 @@ public struct JSONWriter: ~Copyable {
     needsComma = false
   }
 
+  /// The key of the next value, of any text.
+  public mutating func key(text name: String) {
+    string(name)
+    push(UInt8(ascii: ":"))
+    needsComma = false
+  }
+
   /// Ends a record; a further one may follow.
   public mutating func newline() {
     reserve(1)

@@ -34,28 +34,33 @@ public struct BidParameterRecord: StreamRecord {
     json.beginArray()
     reasons.forEachName { json.string($0) }
     json.endArray()
-    writeClips(to: &json)
+    json.writeClips(clips)
     json.endObject()
     return keyLength
   }
 
-  private func writeClips(to json: inout JSONWriter) {
-    json.key("clips")
-    json.beginArray()
-    write(clips.0, to: &json)
-    write(clips.1, to: &json)
-    write(clips.2, to: &json)
-    write(clips.3, to: &json)
-    json.endArray()
+}
+
+extension JSONWriter {
+  mutating func writeClips(
+    _ clips: (BidLimits.Clip, BidLimits.Clip, BidLimits.Clip, BidLimits.Clip)
+  ) {
+    key("clips")
+    beginArray()
+    write(clips.0)
+    write(clips.1)
+    write(clips.2)
+    write(clips.3)
+    endArray()
   }
 
-  private func write(_ clip: BidLimits.Clip, to json: inout JSONWriter) {
+  private mutating func write(_ clip: BidLimits.Clip) {
     guard !clip.limit.isEmpty else { return }
-    json.beginObject()
-    json.key("limit")
-    clip.limit.forEachName { json.string($0) }
-    json.member("raw", Money(micros: clip.rawMicros))
-    json.member("clipped", Money(micros: clip.clippedMicros))
-    json.endObject()
+    beginObject()
+    key("limit")
+    clip.limit.forEachName { string($0) }
+    member("raw", Money(micros: clip.rawMicros))
+    member("clipped", Money(micros: clip.clippedMicros))
+    endObject()
   }
 }

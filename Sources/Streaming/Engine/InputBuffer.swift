@@ -76,14 +76,20 @@ final class InputBuffer {
   private(set) var isAtEnd = false
   /// Shown each window before its first record is taken.
   private let prefetch: (EventBatch) -> Void
+  /// Shown each window after its last record was taken.
+  private let taken: ((EventBatch, _ now: Int64) -> Void)?
+  /// Since when it has given nothing although it is not at its end, in monotonic ms.
+  private(set) var waitingSince: Int64?
 
   init(
     index: Int, log: any PartitionLog, topology: Topology,
-    prefetch: @escaping (EventBatch) -> Void
+    prefetch: @escaping (EventBatch) -> Void,
+    taken: ((EventBatch, _ now: Int64) -> Void)? = nil
   ) {
     self.index = index
     self.log = log
     self.prefetch = prefetch
+    self.taken = taken
     limits = topology.time
     let description = log.inputs[index]
     self.description = description
@@ -163,6 +169,7 @@ final class InputBuffer {
 
   @inline(never)
   private func refill(now: Int64) throws(LogError) -> FetchStatus {
+    if let taken, window.pointee.end > 0 { taken(batch, now) }
     window.pointee.start += window.pointee.end
     if window.pointee.start >= chunk.records.count {
       window.pointee.start = 0
@@ -172,6 +179,7 @@ final class InputBuffer {
       chunk.removeAll()
       let status = try log.fetch(index, into: chunk, maxRecords: InputBuffer.chunkRecords)
       isAtEnd = status == .end
+      waitingSince = status == .waiting ? waitingSince ?? now : nil
       guard status == .records else { return status }
       guard !chunk.records.isEmpty else { return .waiting }
       arrivedAt = now

@@ -80,11 +80,22 @@ package actor PartitionActor {
     self.clock = clock
     self.guest = guest
     self.isWoken = isWoken
+    status.belongs(to: self)
+  }
+
+  /// The state that may be asked about; nil before it is loaded, while the past is processed
+  /// again, and once the partition is given up.
+  var coreAtWork: PartitionCore? {
+    switch phase {
+    case .running, .ending, .draining, .releasing: runner.isRecovering ? nil : runner.core
+    case .starting, .opening, .parked, .done: nil
+    }
   }
 
   /// One turn of the worker's loop.
   package func turn() -> Turn {
     guard phase != .done else { return .done }
+    status.turned()
     let now = clock.now()
     if let at = patience.at {
       guard now >= at || board.isFailed || board.isStopping || wish != .run else { return .idle }

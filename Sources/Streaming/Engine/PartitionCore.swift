@@ -18,6 +18,9 @@ package final class PartitionCore {
   private var dueTimers: ContiguousArray<Timer> = []
   private let clockPrefix: UnsafeMutableBufferPointer<UInt8>
   private let deadLetterSink: Int32
+  /// Refused records by reason, without those of the past that is processed again.
+  private let rejections: UnsafeMutablePointer<Int64>
+  let hotAccounts = HotAccounts()
   private let mutant: Mutant?
   private let deadLetterForm: DeadLetterForm
   /// Of a longer refused record only a beginning is published: every log takes records of six
@@ -42,12 +45,20 @@ package final class PartitionCore {
       topology: topology, registry: registry, store: store, directory: directory, wheel: wheel,
       outputs: outputs)
     deadLetterSink = graph.deadLetterSink
+    rejections = .allocate(capacity: RejectionReason.allCases.count)
+    rejections.initialize(repeating: 0, count: RejectionReason.allCases.count)
     let prefix = RecordSource.clockPrefix()
     clockPrefix = .allocate(capacity: prefix.count)
     _ = clockPrefix.initialize(from: prefix)
   }
 
-  deinit { clockPrefix.deallocate() }
+  deinit {
+    clockPrefix.deallocate()
+    rejections.deallocate()
+  }
+
+  /// By `RejectionReason.rawValue`.
+  var deadLetters: [Int64] { RejectionReason.allCases.indices.map { rejections[$0] } }
 
   /// Time as this partition knows it: the last clock entry. Before the first, the earliest time.
   package var clock: EventTime {
@@ -116,6 +127,7 @@ package final class PartitionCore {
     let target = graph.target
     target.counts[Int(deadLetterSink)] &+= 1
     guard target.state.pointee.enabled else { return }
+    rejections[Int(refusal.rejection.reason.rawValue)] &+= 1
     let slot = input.head
     // A record without a time that can be believed takes the sequence's.
     let time = refusal.time ?? EventTime(milliseconds: max(engine.pointee.newestTime, 0))
@@ -161,7 +173,7 @@ package final class PartitionCore {
     }
   }
 
-  private func clockEntry(atTick tick: Int64) -> Entry {
+  func clockEntry(atTick tick: Int64) -> Entry {
     let time = tick &* tickLength
     return Entry(
       clock: EventTime(milliseconds: time),

@@ -120,9 +120,10 @@ package final class PartitionRunner {
   private var unusableSnapshots: [Int64] = []
   private var recordsAtSeal: Int64 = 0
   private var tickAtSeal: Int64 = -1
-  private var epoch: Epoch
+  private(set) var epoch: Epoch
   private var epochIsNew = true
   private var startedAt: Int64 = 0
+  package let meter = PartitionMeter()
 
   package init(
     topology: CheckedTopology, registry: [OperatorType], log: any PartitionLog,
@@ -162,6 +163,7 @@ package final class PartitionRunner {
     case .live:
       try recover(committed, now: now)
     }
+    meter.phase = .running
   }
 
   /// A replay's start: at the log's beginning, or at a given snapshot (`--from-snapshot`).
@@ -349,6 +351,9 @@ package final class PartitionRunner {
 
   package var isRecovering: Bool { recovery != nil }
 
+  /// Part of the past that is processed again; 1 when none is left.
+  var recoveredPart: Double { recovery?.donePart ?? 1 }
+
   /// When there may be something to do that no record and no answer announces, in monotonic ms.
   /// For a live partition that has nothing to do now.
   package func wakesAt(now: Int64) -> Int64 {
@@ -364,7 +369,8 @@ package final class PartitionRunner {
 
   /// Does some work and says whether there is more.
   package func step(now: Int64) throws(LogError) -> Sequencer.Progress {
-    try commits.poll(now: now)
+    try pollCommits(now: now)
+    tendReport(now: now)
     if recovery != nil { return try recoverStep(now: now) }
     try tendSnapshot(now: now)
     guard !isBackedUp else { return .waiting }
@@ -422,6 +428,12 @@ package final class PartitionRunner {
   }
 
   // MARK: Commits
+
+  private func pollCommits(now: Int64) throws(LogError) {
+    let (last, sealedAt) = (commits.lastCommitted, commits.sealedAt)
+    try commits.poll(now: now)
+    if commits.lastCommitted != last { meter.commitLatency.add(milliseconds: now - sealedAt) }
+  }
 
   private var recordsSinceSeal: Int64 { core.state[0].records - recordsAtSeal }
 
@@ -515,9 +527,11 @@ package final class PartitionRunner {
       }
     case .finished:
       lastSnapshotNumber = snapshot.number
+      meter.snapshot = (snapshot.number, now, now - lastSnapshotAt, snapshot.stateBytes)
       self.snapshot = nil
       prune(upTo: snapshot.number)
     case .failed(let error):
+      meter.snapshotsFailed += 1
       snapshot.abandon()
       self.snapshot = nil
       options.notify(
@@ -590,7 +604,9 @@ package final class PartitionRunner {
 
   /// Commits what is left, and when `snapshot` is asked for takes a last one. Call until true.
   package func drain(now: Int64, snapshot wantsLast: Bool) throws(LogError) -> Bool {
-    try commits.poll(now: now)
+    meter.phase = .draining
+    try pollCommits(now: now)
+    tendReport(now: now)
     // In recovery nothing new was made; what is committed stands.
     if recovery != nil, options.mode == .live { return !commits.isBusy }
     if hasUncommitted {
@@ -626,6 +642,7 @@ package final class PartitionRunner {
     guard commits.resume(at: try log.committed(), now: now) else { return false }
     lastSnapshotAt = now
     try sequencer.start(at: nil)
+    meter.phase = .running
     return true
   }
 
@@ -634,6 +651,7 @@ package final class PartitionRunner {
 
   /// Gives the partition up as it is; what is not committed is done again by whoever takes over.
   package func abandon() {
+    meter.phase = .done
     snapshot?.abandon()
     snapshot = nil
     guard commits.isBusy else { return log.close() }

@@ -3,7 +3,19 @@ import Synchronization
 
 /// What a partition lets others see, refreshed at every step.
 public final class PartitionStatus: Sendable {
+  public enum Phase: String, Sendable {
+    /// Its snapshot is being loaded.
+    case starting
+    case running
+    /// It commits what is left.
+    case draining
+    case done
+  }
+
   public struct Values: Sendable {
+    public var phase = Phase.starting
+    /// How it goes, at most a second old; live runs only.
+    public var report: PartitionReport?
     /// Records taken from the log, refused ones included.
     public var records: Int64 = 0
     public var rejected: Int64 = 0
@@ -28,6 +40,21 @@ public final class PartitionStatus: Sendable {
 
   package init(index: Int) { self.index = index }
 
+  private struct Owner: Sendable {
+    weak var actor: PartitionActor?
+  }
+  private let ownerState = Mutex(Owner())
+
+  /// Whom to ask about the partition's state.
+  var owner: PartitionActor? { ownerState.withLock { $0.actor } }
+  func belongs(to actor: PartitionActor) { ownerState.withLock { $0.actor = actor } }
+
+  private let turnCount = Atomic<Int64>(0)
+
+  /// Turns of its worker's loop: while they rise the loop is alive.
+  public var turns: Int64 { turnCount.load(ordering: .relaxed) }
+  func turned() { turnCount.add(1, ordering: .relaxed) }
+
   public var current: Values { values.withLock { $0 } }
 
   /// It has come to the end of the run.
@@ -35,7 +62,10 @@ public final class PartitionStatus: Sendable {
 
   func update(from runner: PartitionRunner) {
     let engine = runner.core.state[0]
+    let report = runner.meter.take()
     values.withLock {
+      $0.phase = runner.meter.phase
+      if let report { $0.report = report }
       $0.records = engine.records
       $0.rejected = engine.rejected
       $0.late = engine.late
@@ -49,7 +79,12 @@ public final class PartitionStatus: Sendable {
   }
 
   /// It is looked up and loaded.
-  func opens() { values.withLock { $0.isRecovering = true } }
+  func opens() {
+    values.withLock {
+      $0.phase = .starting
+      $0.isRecovering = true
+    }
+  }
 
   func finish(_ runner: PartitionRunner) {
     update(from: runner)

@@ -20,6 +20,9 @@ struct Recovery {
     self.repeats = repeats
   }
 
+  /// Part of the journal that is done; 1 where there is none.
+  var donePart: Double { journal.isEmpty ? 1 : Double(next) / Double(journal.count) }
+
   var isDone: Bool { next == journal.count && reader == nil }
 
   /// Follows some entries. The caller learns of epochs on the way.

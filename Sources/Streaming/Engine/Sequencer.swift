@@ -38,10 +38,24 @@ package final class Sequencer {
     mutant = options.mutant
     until = options.until?.milliseconds ?? Int64.max
     mergeWait = core.topology.topology.time.mergeWait.milliseconds
+    let hotAccounts = options.mode == .live ? core.hotAccounts : nil
     inputs = log.inputs.indices.map {
-      InputBuffer(index: $0, log: log, topology: core.topology.topology) { batch in
-        core.prefetch(batch)
-      }
+      InputBuffer(
+        index: $0, log: log, topology: core.topology.topology,
+        prefetch: { core.prefetch($0) },
+        taken: hotAccounts.map { hot in { hot.observe($0, now: $1) } })
+    }
+  }
+
+  func inputReports(now: Int64) -> [PartitionReport.Input] {
+    zip(inputs, 0..<Int32(core.inputStates.count)).map { input, row in
+      let state = core.inputStates[row]
+      return PartitionReport.Input(
+        source: input.description.source, topic: input.description.topic,
+        partition: input.description.partition, nextOffset: state.nextOffset,
+        newestTime: state.newestTime == Int64.min
+          ? nil : EventTime(milliseconds: state.newestTime),
+        waitingMilliseconds: input.waitingSince.map { max(0, now - $0) } ?? 0)
     }
   }
 

@@ -171,6 +171,9 @@ final class SnapshotWriting {
     do throws(LogError) { try sink.write(bytes) } catch { outcome.fail(error) }
   }
 
+  /// Bytes of rows that were copied so far.
+  var stateBytes: Int { filling.bytes }
+
   /// Copies about `pages` pages, unless writing lags behind; sets `isCopied` when none is left.
   func copySlice(pages: Int) {
     guard !isCopied, outcome.backlog.load(ordering: .relaxed) < SnapshotWriting.backlogMax else {

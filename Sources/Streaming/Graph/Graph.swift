@@ -136,6 +136,19 @@ package final class Graph {
     return false
   }
 
+  /// What each operator has to say, under its name, as members of an object that is open.
+  func answer(_ query: Query, _ entry: borrowing Entry, to json: inout JSONWriter) {
+    var answer = JSONWriter()
+    for (name, node) in zip(operatorNames, nodes) {
+      answer.removeAll()
+      answer.beginObject()
+      guard node.answer(query, entry, to: &answer) else { continue }
+      answer.endObject()
+      json.key(text: name)
+      json.raw(answer.bytes)
+    }
+  }
+
   func prefetch(_ batch: EventBatch) {
     for node in nodes { node.prefetch(batch) }
   }

@@ -16,6 +16,10 @@ package class GraphNode {
   package func finish(_ entry: borrowing Entry) {}
   package func prefetch(_ batch: EventBatch) {}
   package func digest(into digest: inout StateDigest) {}
+
+  package func answer(
+    _ query: Query, _ entry: borrowing Entry, to json: inout JSONWriter
+  ) -> Bool { false }
 }
 
 package final class OperatorNode<O: Operator>: GraphNode {
@@ -46,6 +50,10 @@ package final class OperatorNode<O: Operator>: GraphNode {
   package override func prefetch(_ batch: EventBatch) { op.pointee.prefetch(batch) }
 
   package override func digest(into digest: inout StateDigest) { op.pointee.digest(into: &digest) }
+
+  package override func answer(
+    _ query: Query, _ entry: borrowing Entry, to json: inout JSONWriter
+  ) -> Bool { op.pointee.answer(query, entry, to: &json) }
 }
 
 /// Where sinks write: the transaction that is being filled, and what caused the current records.

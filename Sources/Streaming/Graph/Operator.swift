@@ -33,6 +33,12 @@ public protocol Operator: SendableMetatype {
   /// other. Must not change state.
   func prefetch(_ batch: EventBatch)
 
+  /// Answers between two entries: writes members of an object that is open. Must not change state,
+  /// and not take long: the partition waits. `entry` has the time and no event.
+  ///
+  /// - Returns: false where it has nothing to say and wrote nothing.
+  func answer(_ query: Query, _ entry: borrowing Entry, to json: inout JSONWriter) -> Bool
+
   /// Adds the canonical form of its state: per account, independent of row numbers, arrival order
   /// of accounts, table layout and partition.
   func digest(into digest: inout StateDigest)
@@ -45,6 +51,9 @@ extension Operator {
   public mutating func timers(_ due: UnsafeBufferPointer<Timer>, _ entry: borrowing Entry) {}
   public mutating func finish(_ entry: borrowing Entry) {}
   public func prefetch(_ batch: EventBatch) {}
+  public func answer(
+    _ query: Query, _ entry: borrowing Entry, to json: inout JSONWriter
+  ) -> Bool { false }
   public func deallocate() {}
 }
 

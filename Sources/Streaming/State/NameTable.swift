@@ -43,13 +43,22 @@ public struct NameTable {
   @inline(__always)
   func intern(_ name: Identifier, parent: Int32, parentHash: UInt64) -> Int32 {
     let hash = NameTable.mix(parentHash, name.hash)
-    let found = index.find(hash) { row in
+    return find(name, parent: parent, hash: hash) ?? add(name, parent: parent, hash: hash)
+  }
+
+  @inline(__always)
+  private func find(_ name: Identifier, parent: Int32, hash: UInt64) -> Int32? {
+    index.find(hash) { row in
       let candidate = rows.address(row)
       return candidate.pointee.hash == hash && candidate.pointee.parent == parent
         && candidate.pointee.textLength == Int32(bitPattern: name.length)
         && sameText(candidate.pointee.textStart, name)
     }
-    return found ?? add(name, parent: parent, hash: hash)
+  }
+
+  /// The row of a name; nil where it has none. O(1).
+  func row(of name: Identifier, parent: Int32, parentHash: UInt64) -> Int32? {
+    find(name, parent: parent, hash: NameTable.mix(parentHash, name.hash))
   }
 
   @inline(__always)

@@ -137,7 +137,7 @@ struct Load: ParsableCommand {
     settings.isQuiet = report.quiet
     if startsRun {
       settings.run =
-        [topology.topology, "--quiet", "--end-with-parent"]
+        [topology.topology, "--quiet", "--end-with-parent", "--http", "off"]
         + topology.overrides.flatMap { ["--set", $0] }
         + (workers.map { ["--workers", "\($0)"] } ?? [])
     }

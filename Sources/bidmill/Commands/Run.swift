@@ -45,10 +45,6 @@ struct Run: ParsableCommand {
   @Flag(help: "Begin with empty state where the log no longer holds what it was made of.")
   var acceptLoss = false
 
-  /// For those who start a run and may be killed: without them it ends as it does on SIGTERM.
-  @Flag(help: .hidden)
-  var endWithParent = false
-
   @Option(
     help: ArgumentHelp(
       "On Kafka: a name that this process keeps over restarts; no two may have the same.",
@@ -65,6 +61,12 @@ struct Run: ParsableCommand {
       valueName: "duration"))
   var warmFor = DurationArgument(.minutes(5))
 
+  /// For those who start a run and may be killed: without them it ends as it does on SIGTERM.
+  @Flag(help: .hidden)
+  var endWithParent = false
+
+  @OptionGroup var service: ServiceOptions
+
   @OptionGroup var report: ReportOptions
 
   func validate() throws {
@@ -75,8 +77,10 @@ struct Run: ParsableCommand {
 
   func run() throws {
     let stop = StopSwitch()
+    let leave = StopSwitch()
     let isOrdered = endWithParent
     SignalWatch.begin { _ in
+      leave.throwIt()
       stop.throwIt()
       guard !isOrdered else { return }
       Terminal.error("stopping: committing what is done; a second signal ends at once")
@@ -87,9 +91,13 @@ struct Run: ParsableCommand {
       ? Ticker(milliseconds: 500) { if getppid() != parent { stop.throwIt() } } : nil
     defer { orphaned?.stop() }
     let checked = try topology.load()
+    let answering = try RunService.start(service, isQuiet: report.quiet)
+    if let answering { leave.connect { answering.beginStopping() } }
+    defer { answering?.stop() }
     var live = LiveRun(
       topology: checked, workers: workers, acceptLoss: acceptLoss, instance: instance,
       warmFor: warmFor.span, exitWhenIdle: exitWhenIdle?.span, isQuiet: report.quiet)
+    live.service = answering
     live.onStart = { stop.connect($0) }
     let outcome = try live.run()
     if outcome.isRecovering {

@@ -28,6 +28,7 @@ final class KafkaMembership: LiveHome {
     /// Committed by those whose logs were closed since.
     var committedBefore: Int64 = 0
     var held: Set<Int> = []
+    var rebalances: Int64 = 0
     var thread: Thread?
   }
 
@@ -35,7 +36,7 @@ final class KafkaMembership: LiveHome {
   private let group: KafkaGroup
   private let inputs: [LogInput]
   private let outputs: [LogOutput]
-  private let partitionCount: Int
+  let partitionCount: Int
   private let snapshots: SnapshotPlace
   private let clock = SystemClock()
   private let state = Mutex(State())
@@ -107,12 +108,14 @@ final class KafkaMembership: LiveHome {
       state.withLock {
         $0.held = Set(partitions)
         $0.isSettled = true
+        $0.rebalances += 1
       }
       Terminal.error("info: \(describe(partitions))")
     case .revoked(let partitions, let isLost):
       state.withLock {
         $0.held = []
         $0.isSettled = false
+        $0.rebalances += 1
       }
       if isLost {
         engine.leave(partitions)
@@ -208,6 +211,12 @@ final class KafkaMembership: LiveHome {
       return sum
     }
   }
+
+  func knownLeft(of partition: Int) -> Int64? { state.withLock { $0.logs[partition]?.left } }
+
+  var isSettled: Bool { state.withLock { $0.isSettled } }
+
+  var rebalances: Int64? { state.withLock { $0.rebalances } }
 
   var hungCall: String? { cluster.overdueCall }
 }

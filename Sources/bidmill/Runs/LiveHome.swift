@@ -3,6 +3,7 @@ import KafkaLog
 import LocalLog
 import Operators
 import Streaming
+import Synchronization
 
 /// What a live run works on, and how far it is.
 protocol LiveHome: Sendable {
@@ -24,6 +25,18 @@ protocol LiveHome: Sendable {
   /// Partitions whose sources remove old records by themselves, and where their snapshots are.
   var retained: [RetainedPartition] { get }
 
+  /// Partitions of the topology, in all processes.
+  var partitionCount: Int { get }
+
+  /// The same for one partition, as far as it is known without asking. From any thread.
+  func knownLeft(of partition: Int) -> Int64?
+
+  /// It is known which partitions are this process's.
+  var isSettled: Bool { get }
+
+  /// Times that partitions were given to this process or taken from it; nil where that is never.
+  var rebalances: Int64? { get }
+
   /// A call that has hung so long that it never will come back.
   var hungCall: String? { get }
 }
@@ -33,6 +46,8 @@ extension LiveHome {
   func end() {}
   var retained: [RetainedPartition] { [] }
   var hungCall: String? { nil }
+  var isSettled: Bool { true }
+  var rebalances: Int64? { nil }
 }
 
 /// Where a topology's sources and sinks are: all of them in one local log, or on one cluster.
@@ -114,7 +129,7 @@ private struct LocalPlace {
         "error: sources and sinks are in several logs (\(Set(directories).sorted().joined(separator: ", "))); "
           + "a run needs all of them in one directory")
     }
-    return (try LocalLogStore.open(first, options: options), inputs)
+    return (try LocalLogStore.open(first, options: topology.localLogOptions), inputs)
   }
 
   private func refusal(_ what: String, needs: String) -> Failure {
@@ -124,13 +139,6 @@ private struct LocalPlace {
         + "one place: write `log: { directory: data, \(needs) }`")
   }
 
-  private var options: LocalLogOptions {
-    switch topology.topology.commit.fsync {
-    case .always: LocalLogOptions(fsync: .always)
-    case .never: LocalLogOptions(fsync: .never)
-    case .every(let span): LocalLogOptions(fsync: .interval(milliseconds: span.milliseconds))
-    }
-  }
 }
 
 /// A run in a local log has all of its partitions.
@@ -165,8 +173,14 @@ private struct LocalHome: LiveHome {
     }
   }
 
+  /// What was found last, for those who may not ask the logs.
+  private final class Found: Sendable {
+    let lefts = Mutex<[Int: Int64]>([:])
+  }
+
   private let partitions: [Partition]
   private let before: Int64
+  private let found = Found()
 
   init(_ partitions: [Partition]) throws(LogError) {
     self.partitions = partitions
@@ -195,7 +209,15 @@ private struct LocalHome: LiveHome {
 
   func left() throws(LogError) -> Int64? {
     var sum: Int64 = 0
-    for partition in partitions { sum += try partition.left() }
+    for (index, partition) in partitions.enumerated() {
+      let left = try partition.left()
+      found.lefts.withLock { $0[index] = left }
+      sum += left
+    }
     return sum
   }
+
+  var partitionCount: Int { partitions.count }
+
+  func knownLeft(of partition: Int) -> Int64? { found.lefts.withLock { $0[partition] } }
 }

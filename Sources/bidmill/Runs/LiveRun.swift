@@ -17,6 +17,8 @@ struct LiveRun: Sendable {
   var isQuiet = false
   /// Called once the run can be stopped.
   var onStart: @Sendable (@escaping @Sendable () -> Void) -> Void = { _ in }
+  /// Answers over HTTP; nil where nobody is to be answered.
+  var service: RunService?
 
   struct Outcome {
     var summary: Summary
@@ -31,6 +33,7 @@ struct LiveRun: Sendable {
     guard problems.isEmpty else { throw TopologyError(problems) }
     let home = try LiveHomes.open(topology, instance: instance)
     let engine = try home.engine(for: self)
+    service?.attach(topology, engine, home)
     onStart { engine.stop() }
 
     let clock = SystemClock()

@@ -1,0 +1,43 @@
+import Testing
+
+@testable import KafkaLog
+
+@Suite struct StatisticsTests {
+  private func read(_ text: String) -> KafkaStatistics? {
+    Array(text.utf8).withUnsafeBytes { KafkaStatistics($0) }
+  }
+
+  @Test func keepsWhatTheLibrarySays() throws {
+    let report = try #require(
+      read(
+        """
+        { "name": "rdkafka#producer-2", "client_id": "rdkafka", "type": "producer",
+          "replyq":3, "msg_cnt":5, "msg_size":1200, "simple_cnt": 0,
+          "brokers":{ "b:9092/bootstrap": { "name":"b:9092/bootstrap", "nodeid":-1, "state":"UP" },
+            "b:9092/1": { "name":"b:9092/1", "nodeid":1, "state":"UP", "txerrs":0,
+              "rtt": { "avg": 1850, "p99": 9000.5 }, "toppars":{ "t-0": { "topic":"t" } } } },
+          "topics":{ "t": { "partitions": { "0": { "msgs": 7 } }, "metadata_age": 1 } },
+          "eos": { "idemp_state":"Assigned", "txn_state":"Ready", "txn_may_enq": true },
+          "list": [1, "a\\"b", {}, []] }
+        """))
+    #expect(report.client == "rdkafka#producer-2")
+    #expect(report.kind == "producer")
+    #expect(report.brokers == ["b:9092/1"])
+    #expect(report.number("brokers", "b:9092/1", "rtt", "p99") == 9000.5)
+    #expect(report.word("brokers", "b:9092/1", "state") == "UP")
+    #expect(report.number("msg_size") == 1200)
+    #expect(report.number("eos", "txn_may_enq") == 1)
+    #expect(report.word("eos", "txn_state") == "Ready")
+    // Partitions are not the client's business here.
+    #expect(!report.numbers.contains { $0.path.contains("topics") || $0.path.contains("toppars") })
+  }
+
+  @Test func refusesWhatIsNoReport() {
+    for text in [
+      "", "{", "[]", "{}", "7", #"{"name":"x"}"#, #"{"name":"x","type":"y""#, #"{"name":"#,
+      String(repeating: #"{"a":"#, count: 100), #"{"name" "x"}"#, #"{"name":"x\"#,
+    ] {
+      #expect(read(text) == nil, "\(text)")
+    }
+  }
+}
