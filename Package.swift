@@ -92,7 +92,8 @@ let package = Package(
     .testTarget(
       name: "CommandTests",
       dependencies: [
-        "bidmill", "Streaming", "LocalLog", "KafkaLog", "CKafka", "Simulation", "Events",
+        "bidmill", "Streaming", "LocalLog", "KafkaLog", "CKafka", "Simulation", "Learning",
+        "Events",
       ],
       swiftSettings: strict),
     .testTarget(
