@@ -198,7 +198,7 @@ struct LoadEvents: ParsableArguments {
   var seed: UInt64 = 1
 
   @Option(help: ArgumentHelp("Accounts, 1 to 9999.", valueName: "n"))
-  var accounts = 8
+  var accounts = 20
 
   @Option(help: ArgumentHelp("Campaigns of each account, 1 to 99.", valueName: "n"))
   var campaigns = 4
@@ -207,7 +207,7 @@ struct LoadEvents: ParsableArguments {
   var ads = 12
 
   @Option(help: ArgumentHelp("Users of each account, 1 to 1000000.", valueName: "n"))
-  var users = 20_000
+  var users = 100_000
 
   func validate() throws {
     for (name, value, bounds) in [
