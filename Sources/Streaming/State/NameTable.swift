@@ -65,25 +65,27 @@ public struct NameTable {
   private func sameText(_ start: Int64, _ name: Identifier) -> Bool {
     let mine = UnsafeRawPointer(text.pointee.base + Int(start))
     guard let theirs = name.start else { return name.length == 0 }
-    var i = 0
     let count = Int(name.length)
     let other = UnsafeRawPointer(theirs)
-    while i &+ 8 <= count {
-      if mine.loadUnaligned(fromByteOffset: i, as: UInt64.self)
-        != other.loadUnaligned(fromByteOffset: i, as: UInt64.self)
-      {
-        return false
-      }
-      i &+= 8
+    func differs<Word: FixedWidthInteger & BitwiseCopyable>(at place: Int, _ type: Word.Type)
+      -> Bool
+    {
+      mine.loadUnaligned(fromByteOffset: place, as: Word.self)
+        != other.loadUnaligned(fromByteOffset: place, as: Word.self)
     }
-    while i < count {
-      if mine.load(fromByteOffset: i, as: UInt8.self)
-        != other.load(fromByteOffset: i, as: UInt8.self)
-      {
-        return false
+    // The last word may look at bytes that the one before it has looked at.
+    if count >= 8 {
+      var place = 0
+      while place &+ 8 < count {
+        if differs(at: place, UInt64.self) { return false }
+        place &+= 8
       }
-      i &+= 1
+      return !differs(at: count &- 8, UInt64.self)
     }
+    if count >= 4 {
+      return !differs(at: 0, UInt32.self) && !differs(at: count &- 4, UInt32.self)
+    }
+    for place in 0..<count where differs(at: place, UInt8.self) { return false }
     return true
   }
 
