@@ -73,6 +73,8 @@ public final class KafkaGroup: @unchecked Sendable {
     ("session.timeout.ms", "10000"), ("heartbeat.interval.ms", "3000"),
     // How long others wait for a member that does not answer: longer than it takes to commit.
     ("max.poll.interval.ms", "60000"),
+    // Topics that are gone or have grown are noticed within this time.
+    ("topic.metadata.refresh.interval.ms", "10000"),
     ("socket.nagle.disable", "true"), ("reconnect.backoff.max.ms", "1000"),
   ]
 
