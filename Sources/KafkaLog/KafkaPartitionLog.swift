@@ -98,6 +98,9 @@ public final class KafkaPartitionLog: PartitionLog, @unchecked Sendable {
       do throws(LogError) {
         // Only after this nothing that was begun can still be committed.
         try open(&writer)
+        if let producer = writer.producer as? JournalFirstProducer {
+          return .success(try check(producer.last))
+        }
         return .success(try askCommitted())
       } catch { return .failure(error) }
     }
@@ -112,12 +115,53 @@ public final class KafkaPartitionLog: PartitionLog, @unchecked Sendable {
     if writer.limits == nil {
       writer.limits = cluster.messageBytesMax(of: outputs.map(\.topic))
     }
-    writer.producer = try TransactionalProducer(
-      cluster.settings, id: cluster.settings.transactionalID(partition), outputs: outputs,
-      limits: writer.limits ?? [])
+    let (settings, limits) = (cluster.settings, writer.limits ?? [])
+    let id = settings.transactionalID(partition)
+    if repeatsLastCommit {
+      writer.producer = try JournalFirstProducer(
+        settings, id: id, partition: partition, outputs: outputs, limits: limits,
+        journal: try journalCluster())
+    } else {
+      writer.producer = try TransactionalProducer(
+        settings, id: id, outputs: outputs, limits: limits)
+    }
+  }
+
+  /// Where records of the journal are read: those of a transaction that nobody ended count, too,
+  /// where the journal is all that counts.
+  private func journalCluster() throws(LogError) -> KafkaCluster {
+    var settings = cluster.settings
+    settings.readsUncommitted = repeatsLastCommit
+    return try KafkaCluster(settings)
+  }
+
+  /// What the journal ends with, held against what the group says, which may lag behind it.
+  private func check(_ last: CommitPoint?) throws(LogError) -> CommitPoint? {
+    let (numbers, _) = try askOffsets()
+    let group = cluster.settings.group
+    guard numbers.allSatisfy({ $0 ?? Int64.max <= last?.number ?? 0 }) else {
+      throw LogError(
+        .badData,
+        "the committed offsets of partition \(partition) of the group \(group) are ahead of its "
+          + "journal, or were moved by something else. Begin anew with another `group`")
+    }
+    guard last?.nextOffsets.count ?? inputs.count == inputs.count else {
+      throw LogError(
+        .configuration,
+        "the journal of the group \(group) is of \(last?.nextOffsets.count ?? 0) topics, and there "
+          + "are \(inputs.count) now. Set the sources back, or begin anew with another `group`")
+    }
+    return last
   }
 
   private func askCommitted() throws(LogError) -> CommitPoint? {
+    let (numbers, offsets) = try askOffsets()
+    return try point(numbers, offsets)
+  }
+
+  /// The group's offsets, with the numbers of the commits that they are of: nil for no commit of
+  /// ours, 0 for none at all.
+  private func askOffsets() throws(LogError) -> (numbers: [Int64?], offsets: [Int64]) {
     let list = PartitionList(capacity: inputs.count)
     for input in inputs { list.add(input.topic, input.partition, offset: -1001) }
     let wait = Int32(clamping: cluster.settings.answerWithinMilliseconds)
@@ -140,7 +184,7 @@ public final class KafkaPartitionLog: PartitionLog, @unchecked Sendable {
       numbers.append(element.offset >= 0 ? CommitMetadata.number(element) : 0)
       offsets.append(element.offset)
     }
-    return try point(numbers, offsets)
+    return (numbers, offsets)
   }
 
   /// All sources' offsets must be of one commit, or of none.
@@ -173,19 +217,22 @@ public final class KafkaPartitionLog: PartitionLog, @unchecked Sendable {
     _ body: (_ number: Int64, _ bytes: UnsafeRawBufferPointer) throws(LogError) -> Void
   ) throws(LogError) {
     guard let last = lastKnownCommit?.number, last > number else { return }
-    try JournalReading(cluster, partition: partition).read(after: number, through: last, body)
+    try JournalReading(try repeatsLastCommit ? journalCluster() : cluster, partition: partition)
+      .read(after: number, through: last, body)
   }
 
   /// Removes the journal's records that no kept snapshot needs.
   public func forgetJournal(through number: Int64) throws(LogError) {
     // Readers of its own: those of the sources are the worker's.
-    let cluster = try KafkaCluster(cluster.settings)
+    let cluster = try journalCluster()
     let reading = try JournalReading(cluster, partition: partition)
     guard let offset = try reading.offset(after: number) else { return }
     try cluster.deleteRecords(cluster.settings.journalTopic, partition, before: offset)
   }
 
   public var deadLetterForm: DeadLetterForm { .original }
+
+  public var repeatsLastCommit: Bool { cluster.settings.delivery == .atLeastOnce }
 
   // MARK: Commits
 
@@ -211,6 +258,8 @@ public final class KafkaPartitionLog: PartitionLog, @unchecked Sendable {
   }
 
   private func commit(_ transaction: Transaction, with writer: inout Writer) throws(LogError) {
+    // There the next producer sees in the journal what became of the last one's commit.
+    if repeatsLastCommit { try reopen(&writer) }
     guard let producer = writer.producer else {
       // A new producer settles what the last one left open: that comes first.
       throw LogError(
@@ -224,13 +273,26 @@ public final class KafkaPartitionLog: PartitionLog, @unchecked Sendable {
         group: try KafkaGroupMetadata(cluster.settings.group))
     } catch {
       if error.recovery != .retry { writer.producer = nil }
-      throw error
+      guard error.recovery == .recreate else { throw error }
+      throw LogError(error.kind, recovery: .retry, error.message)
+    }
+  }
+
+  private func reopen(_ writer: inout Writer) throws(LogError) {
+    do throws(LogError) { try open(&writer) } catch {
+      guard error.recovery != .stop else { throw error }
+      throw LogError(error.kind, recovery: .retry, error.message)
     }
   }
 
   public func close() {
     for reader in readers { reader.close() }
     writer.withLock { writer in
+      if let producer = writer.producer as? JournalFirstProducer,
+        let group = try? KafkaGroupMetadata(cluster.settings.group)
+      {
+        producer.end(inputs, group)
+      }
       writer.producer = nil
       writer.isClosed = true
     }
