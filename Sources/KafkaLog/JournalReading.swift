@@ -48,9 +48,6 @@ struct JournalReading {
         // Among uncommitted records there may be several of a number: the last writer's counts.
         if let held, held.number < whole.number { try give(held.number, held.bytes, to: body) }
         held = whole
-        if whole.number == last, !cluster.settings.readsUncommitted {
-          return try give(whole.number, whole.bytes, to: body)
-        }
       }
     }
     if let held { try give(held.number, held.bytes, to: body) }

@@ -77,7 +77,8 @@ public final class KafkaCluster: Sendable {
     consumer = try KafkaClient(
       .consumer, settings,
       owned: KafkaCluster.consumerProperties(
-        settings.group, isolation: settings.readsUncommitted ? "read_uncommitted" : "read_committed"),
+        settings.group, isolation: settings.readsUncommitted ? "read_uncommitted" : "read_committed"
+      ),
       preferred: KafkaCluster.consumerPreferences
         + [("queued.max.messages.kbytes", "\(settings.prefetchKilobytes)")])
   }

@@ -15,6 +15,7 @@ public final class KafkaPartitionLog: PartitionLog, @unchecked Sendable {
   private let readers: [KafkaInput]
   private let writer: Mutex<Writer>
   private let lastCommit = Mutex<CommitPoint?>(nil)
+  private let journalReader = Mutex<KafkaCluster?>(nil)
   /// Since when a commit has had no answer; 0 while there is none.
   private let unanswered = Atomic<Int64>(0)
   /// A commit got its answer late: what the inputs said of their ends is out of date.
@@ -127,12 +128,16 @@ public final class KafkaPartitionLog: PartitionLog, @unchecked Sendable {
     }
   }
 
-  /// Where records of the journal are read: those of a transaction that nobody ended count, too,
-  /// where the journal is all that counts.
+  /// Where records of the journal are read, whatever became of their transactions: which of them
+  /// count is known from elsewhere, and `at_least_once` leaves some in transactions that nobody
+  /// ended.
   private func journalCluster() throws(LogError) -> KafkaCluster {
+    if let known = journalReader.withLock({ $0 }) { return known }
     var settings = cluster.settings
-    settings.readsUncommitted = repeatsLastCommit
-    return try KafkaCluster(settings)
+    settings.readsUncommitted = true
+    let made = try KafkaCluster(settings)
+    journalReader.withLock { $0 = made }
+    return made
   }
 
   /// What the journal ends with, held against what the group says, which may lag behind it.
@@ -217,7 +222,7 @@ public final class KafkaPartitionLog: PartitionLog, @unchecked Sendable {
     _ body: (_ number: Int64, _ bytes: UnsafeRawBufferPointer) throws(LogError) -> Void
   ) throws(LogError) {
     guard let last = lastKnownCommit?.number, last > number else { return }
-    try JournalReading(try repeatsLastCommit ? journalCluster() : cluster, partition: partition)
+    try JournalReading(try journalCluster(), partition: partition)
       .read(after: number, through: last, body)
   }
 

@@ -39,7 +39,14 @@ struct KafkaRunTests {
             ["--set", $0]
           })
       // Reaching the broker takes some hundred milliseconds; after that, anywhere in its work.
-      usleep(useconds_t(150_000 + random.next() % 600_000))
+      if isOnce {
+        usleep(useconds_t(150_000 + random.next() % 600_000))
+      } else {
+        // Between a journal and its outputs is a short time: right after some were written.
+        let before = try scene.written("tallies")
+        for _ in 0..<500 where try scene.written("tallies") == before { usleep(20_000) }
+        usleep(useconds_t(random.next() % 30_000))
+      }
       #expect(running.isRunning, "seed \(seed), kill \(kills): \(running.errors)")
       running.send(SIGKILL)
       #expect(running.wait().status == -SIGKILL)
@@ -354,6 +361,15 @@ private final class KafkaScene {
       }
     }
     #expect(rd_kafka_flush(producer.handle, 60_000) == RD_KAFKA_RESP_ERR_NO_ERROR)
+  }
+
+  /// Where a sink's partitions end, added up.
+  func written(_ sink: String) throws -> Int64 {
+    var sum: Int64 = 0
+    for partition in 0..<Int32(partitions) {
+      sum += try cluster.watermarks(topic(sink), partition).high
+    }
+    return sum
   }
 
   /// Spreads records over the partitions of a new topic, keyed by something of their producers'.

@@ -240,7 +240,7 @@ public final class OutputBuffer {
 
   /// Appends a record with headers: `write` appends key, headers and value, and returns the lengths
   /// of the first two.
-  func append(
+  package func append(
     sink: Int32, time: EventTime, withHeaders write: (inout JSONWriter) -> (key: Int, headers: Int)
   ) {
     let start = state.pointee.writer.count

@@ -158,7 +158,8 @@ struct Recording {
     }
     _ = try file.checkpoint()
     guard rename(data, path) == 0 else {
-      throw Failure(.unavailable, "error: cannot write \(path): \(String(cString: strerror(errno)))")
+      throw Failure(
+        .unavailable, "error: cannot write \(path): \(String(cString: strerror(errno)))")
     }
     _ = unlink(note)
     if broken > 0 {
