@@ -34,22 +34,55 @@ struct JournalReading {
   ) throws(LogError) {
     defer { input.close() }
     try input.seek(to: try start(after: number, last: last))
-    var bytes: [UInt8] = []
-    var open: Int64?
+    var parts = JournalParts()
+    var held: JournalParts.Whole?
+    while try next() {
+      for record in chunk.records {
+        guard let whole = parts.take(try JournalRecord.read(record, topic: topic)),
+          whole.number > number
+        else { continue }
+        guard whole.number <= last else {
+          if let held { try give(held.number, held.bytes, to: body) }
+          return
+        }
+        // Among uncommitted records there may be several of a number: the last writer's counts.
+        if let held, held.number < whole.number { try give(held.number, held.bytes, to: body) }
+        held = whole
+      }
+    }
+    if let held { try give(held.number, held.bytes, to: body) }
+  }
+
+  /// The last commit's journal that is whole; nil where there is none.
+  func last() throws(LogError) -> JournalParts.Whole? {
+    guard low < high else { return nil }
+    defer { input.close() }
+    var back: Int64 = 16
+    while true {
+      let offset = max(low, high - back)
+      try input.seek(to: offset)
+      if let found = try last(from: offset) { return found }
+      if offset == low { return nil }
+      back *= 4
+    }
+  }
+
+  private func last(from offset: Int64) throws(LogError) -> JournalParts.Whole? {
+    var parts = JournalParts()
+    var found: JournalParts.Whole?
+    // Of the first one, parts may stand before the place where reading began.
+    var first: Int64?
     while try next() {
       for record in chunk.records {
         let content = try JournalRecord.read(record, topic: topic)
-        guard content.number > number else { continue }
-        guard content.number <= last else { return }
-        if open != content.number { bytes.removeAll(keepingCapacity: true) }
-        bytes += content.bytes
-        open = content.isContinued ? content.number : nil
-        guard open == nil else { continue }
-        try give(content.number, bytes, to: body)
-        bytes.removeAll(keepingCapacity: true)
-        if content.number == last { return }
+        first = first ?? content.number
+        guard let whole = parts.take(content), offset == low || whole.number != first else {
+          continue
+        }
+        found = whole
       }
     }
+    return found
   }
 
   /// Where the first record after `number` stands; nil where nothing before it is left, or where

@@ -21,6 +21,10 @@ struct JournalRecord {
   private var key: [UInt8]
   private var value: [UInt8]
 
+  /// What a new writer begins with: whoever wrote before cannot go on, and what it has left
+  /// unfinished is void. Its number is 0.
+  static var fence: JournalRecord { JournalRecord(key: Array("0".utf8), value: [version, 0]) }
+
   static func parts(_ journal: [UInt8], number: Int64) -> [JournalRecord] {
     var parts: [JournalRecord] = []
     var start = 0
@@ -57,7 +61,7 @@ struct JournalRecord {
 
   static func read(_ record: LogRecord, topic: String) throws(LogError) -> Content {
     let text = String(decoding: record.key, as: UTF8.self)
-    guard let number = Int64(text), number > 0, record.value.count >= 2, record.value[1] <= 1
+    guard let number = Int64(text), number >= 0, record.value.count >= 2, record.value[1] <= 1
     else {
       throw LogError(
         .badData,
@@ -71,6 +75,28 @@ struct JournalRecord {
     }
     return Content(
       number: number, bytes: Array(record.value.dropFirst(2)), isContinued: record.value[1] == 1)
+  }
+}
+
+/// Puts the parts of commits together.
+struct JournalParts {
+  typealias Whole = (number: Int64, bytes: [UInt8])
+
+  private var open: Int64?
+  private var bytes: [UInt8] = []
+
+  /// The commit's journal, once its last part is there.
+  mutating func take(_ content: JournalRecord.Content) -> Whole? {
+    if open != content.number { bytes.removeAll(keepingCapacity: true) }
+    guard content.number > 0 else {
+      open = nil
+      return nil
+    }
+    bytes += content.bytes
+    open = content.isContinued ? content.number : nil
+    guard open == nil else { return nil }
+    defer { bytes.removeAll(keepingCapacity: true) }
+    return (content.number, bytes)
   }
 }
 

@@ -37,6 +37,10 @@ public struct KafkaSettings: Sendable {
   public var answerWithinMilliseconds: Int64
   /// How long one try of a commit may take.
   public var commitWithinMilliseconds: Int64
+  /// What a commit is: a transaction of everything, or a journal first and then the rest.
+  public var delivery = Topology.Delivery.exactlyOnce
+  /// Records of transactions that are open or were aborted are read too.
+  var readsUncommitted = false
   /// Off for clusters that know nothing of topics' settings and do not say so.
   var asksForTopicSettings = true
   /// How much is fetched ahead, per partition of a topic.
@@ -75,17 +79,22 @@ public final class KafkaCluster: Sendable {
   public init(_ settings: KafkaSettings) throws(LogError) {
     self.settings = settings
     consumer = try KafkaClient(
-      .consumer, settings, owned: KafkaCluster.consumerProperties(settings.group),
+      .consumer, settings,
+      owned: KafkaCluster.consumerProperties(
+        settings.group, isolation: settings.readsUncommitted ? "read_uncommitted" : "read_committed"
+      ),
       preferred: KafkaCluster.consumerPreferences
         + [("queued.max.messages.kbytes", "\(settings.prefetchKilobytes)")])
   }
 
   /// What the engine's guarantees rest on.
-  static func consumerProperties(_ group: String) -> [(String, String)] {
+  static func consumerProperties(
+    _ group: String, isolation: String = "read_committed"
+  ) -> [(String, String)] {
     [
       ("group.id", group), ("enable.auto.commit", "false"), ("enable.auto.offset.store", "false"),
       ("auto.offset.reset", "error"), ("enable.partition.eof", "true"),
-      ("isolation.level", "read_committed"),
+      ("isolation.level", isolation),
     ]
   }
 

@@ -20,6 +20,7 @@ public final class KafkaPartitionLog: PartitionLog, @unchecked Sendable {
   private let committedRecords = Atomic<Int64>(0)
   /// First offsets, where nothing is committed yet.
   private let beginnings = Mutex<[Int64]>([])
+  private let journalReader = Mutex<KafkaCluster?>(nil)
   /// Since when a commit has had no answer; 0 while there is none.
   private let unanswered = Atomic<Int64>(0)
   /// A commit got its answer late: what the inputs said of their ends is out of date.
@@ -108,6 +109,9 @@ public final class KafkaPartitionLog: PartitionLog, @unchecked Sendable {
       do throws(LogError) {
         // Only after this nothing that was begun can still be committed.
         try open(&writer)
+        if let producer = writer.producer as? JournalFirstProducer {
+          return .success(try check(producer.last))
+        }
         return .success(try askCommitted())
       } catch { return .failure(error) }
     }
@@ -129,14 +133,67 @@ public final class KafkaPartitionLog: PartitionLog, @unchecked Sendable {
     }
     let (settings, outputs, limits) = (cluster.settings, outputs, writer.limits ?? [])
     let id = settings.transactionalID(partition)
-    writer.producer = try cluster.calls.during(
-      "the opening of the transactions of \(id)", milliseconds: settings.answerWithinMilliseconds
-    ) { () throws(LogError) in
-      try TransactionalProducer(settings, id: id, outputs: outputs, limits: limits)
+    if repeatsLastCommit {
+      let journal = try journalCluster()
+      writer.producer = try opening { () throws(LogError) in
+        try JournalFirstProducer(
+          settings, id: id, partition: partition, outputs: outputs, limits: limits,
+          journal: journal)
+      }
+    } else {
+      writer.producer = try opening { () throws(LogError) in
+        try TransactionalProducer(settings, id: id, outputs: outputs, limits: limits)
+      }
     }
   }
 
+  private func opening<Producer>(
+    _ open: () throws(LogError) -> Producer
+  ) throws(LogError) -> Producer {
+    try cluster.calls.during(
+      "the opening of the transactions of \(cluster.settings.transactionalID(partition))",
+      milliseconds: cluster.settings.answerWithinMilliseconds, open)
+  }
+
+  /// Where records of the journal are read, whatever became of their transactions: which of them
+  /// count is known from elsewhere, and `at_least_once` leaves some in transactions that nobody
+  /// ended.
+  private func journalCluster() throws(LogError) -> KafkaCluster {
+    if let known = journalReader.withLock({ $0 }) { return known }
+    var settings = cluster.settings
+    settings.readsUncommitted = true
+    let made = try KafkaCluster(settings)
+    journalReader.withLock { $0 = made }
+    return made
+  }
+
+  /// What the journal ends with, held against what the group says, which may lag behind it.
+  private func check(_ last: CommitPoint?) throws(LogError) -> CommitPoint? {
+    let (marks, _) = try askOffsets()
+    let group = cluster.settings.group
+    guard marks.allSatisfy({ $0?.number ?? Int64.max <= last?.number ?? 0 }) else {
+      throw LogError(
+        .badData,
+        "the committed offsets of partition \(partition) of the group \(group) are ahead of its "
+          + "journal, or were moved by something else. Begin anew with another `group`")
+    }
+    guard last?.nextOffsets.count ?? inputs.count == inputs.count else {
+      throw LogError(
+        .configuration,
+        "the journal of the group \(group) is of \(last?.nextOffsets.count ?? 0) topics, and there "
+          + "are \(inputs.count) now. Set the sources back, or begin anew with another `group`")
+    }
+    return last
+  }
+
   private func askCommitted() throws(LogError) -> CommitPoint? {
+    let (marks, offsets) = try askOffsets()
+    return try point(marks, offsets)
+  }
+
+  /// The group's offsets, with the commits that they are of: nil for none of ours, number 0 for
+  /// none at all.
+  private func askOffsets() throws(LogError) -> (marks: [CommitMetadata.Mark?], offsets: [Int64]) {
     let list = PartitionList(capacity: inputs.count)
     for input in inputs { list.add(input.topic, input.partition, offset: -1001) }
     let wait = Int32(clamping: cluster.settings.answerWithinMilliseconds)
@@ -160,7 +217,7 @@ public final class KafkaPartitionLog: PartitionLog, @unchecked Sendable {
         element.offset >= 0 ? CommitMetadata.mark(element) : CommitMetadata.Mark(number: 0))
       offsets.append(element.offset)
     }
-    return try point(marks, offsets)
+    return (marks, offsets)
   }
 
   /// All sources' offsets must be of one commit, or of none.
@@ -194,19 +251,22 @@ public final class KafkaPartitionLog: PartitionLog, @unchecked Sendable {
     _ body: (_ number: Int64, _ bytes: UnsafeRawBufferPointer) throws(LogError) -> Void
   ) throws(LogError) {
     guard let last = lastKnownCommit?.number, last > number else { return }
-    try JournalReading(cluster, partition: partition).read(after: number, through: last, body)
+    try JournalReading(try journalCluster(), partition: partition)
+      .read(after: number, through: last, body)
   }
 
   /// Removes the journal's records that no kept snapshot needs.
   public func forgetJournal(through number: Int64) throws(LogError) {
     // Readers of its own: those of the sources are the worker's.
-    let cluster = try KafkaCluster(cluster.settings)
+    let cluster = try journalCluster()
     let reading = try JournalReading(cluster, partition: partition)
     guard let offset = try reading.offset(after: number) else { return }
     try cluster.deleteRecords(cluster.settings.journalTopic, partition, before: offset)
   }
 
   public var deadLetterForm: DeadLetterForm { .original }
+
+  public var repeatsLastCommit: Bool { cluster.settings.delivery == .atLeastOnce }
 
   // MARK: Commits
 
@@ -239,6 +299,8 @@ public final class KafkaPartitionLog: PartitionLog, @unchecked Sendable {
   public var recordsCommitted: Int64 { committedRecords.load(ordering: .relaxed) }
 
   private func commit(_ transaction: Transaction, with writer: inout Writer) throws(LogError) {
+    // There the next producer sees in the journal what became of the last one's commit.
+    if repeatsLastCommit { try reopen(&writer) }
     guard let producer = writer.producer else {
       // A new producer settles what the last one left open: that comes first.
       throw LogError(
@@ -258,7 +320,15 @@ public final class KafkaPartitionLog: PartitionLog, @unchecked Sendable {
       }
     } catch {
       if error.recovery != .retry { writer.producer = nil }
-      throw error
+      guard repeatsLastCommit, error.recovery == .rewind else { throw error }
+      throw LogError(error.kind, recovery: .retry, error.message)
+    }
+  }
+
+  private func reopen(_ writer: inout Writer) throws(LogError) {
+    do throws(LogError) { try open(&writer) } catch {
+      guard error.recovery == .rewind else { throw error }
+      throw LogError(error.kind, recovery: .retry, error.message)
     }
   }
 
@@ -278,6 +348,11 @@ public final class KafkaPartitionLog: PartitionLog, @unchecked Sendable {
   public func close() {
     for reader in readers { reader.close() }
     writer.withLock { writer in
+      if let producer = writer.producer as? JournalFirstProducer,
+        let group = try? KafkaGroupMetadata(cluster.settings.group)
+      {
+        producer.end(inputs, group)
+      }
       writer.producer = nil
       writer.isClosed = true
     }

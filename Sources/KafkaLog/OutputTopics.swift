@@ -14,7 +14,7 @@ final class OutputTopics {
   private let outputs: [LogOutput]
   private let topics: [TopicHandle]
   /// Bytes that a record of each may have.
-  private var limits: [Int]
+  private(set) var limits: [Int]
 
   /// - Parameter limits: `max.message.bytes` of the topics.
   init(_ client: KafkaClient, _ outputs: [LogOutput], limits: [Int]) throws(LogError) {

@@ -14,6 +14,7 @@
 //     <root>/topics/<topic>/<partition>/<offset>.log     blocks of records; the name: first offset
 //     <root>/topics/<topic>/<partition>/<offset>.index   offset and time → position; rebuildable
 //     <root>/groups/<group>/<partition>/<number>.commits  offsets, journal, ends of the outputs
+//     <root>/recordings/<topic>/<partition>.json   how far a topic was recorded from elsewhere
 
 #if canImport(Glibc)
   import Glibc

@@ -16,10 +16,13 @@ import Testing
 struct KafkaRunTests {
   let work = Workplace()
 
-  @Test func survivesKillsAtAnyMoment() throws {
+  @Test(arguments: ["exactly_once", "at_least_once"])
+  func survivesKillsAtAnyMoment(_ delivery: String) throws {
+    let isOnce = delivery == "exactly_once"
     let seed: UInt64 = 42
     let slices = KafkaScene.rounds ?? 16
-    let scene = try KafkaScene(work, "kills", partitions: 2)
+    let scene = try KafkaScene(
+      work, "kills-\(isOnce ? "once" : "least")", partitions: 2, delivery: delivery)
     let history = try SlicedHistory(
       events: 5_000 * slices, slices: slices, seed: 5, to: work.path + "/events.jsonl")
     var random = SplitMix64(seed: seed)
@@ -31,7 +34,14 @@ struct KafkaRunTests {
         scene.run + ["-q"]
           + KafkaScene.manyCommits)
       // Reaching the broker takes some hundred milliseconds; after that, anywhere in its work.
-      usleep(useconds_t(150_000 + random.next() % 600_000))
+      if isOnce {
+        usleep(useconds_t(150_000 + random.next() % 600_000))
+      } else {
+        // Between a journal and its outputs is a short time: right after some were written.
+        let before = try scene.written("tallies")
+        for _ in 0..<500 where try scene.written("tallies") == before { usleep(20_000) }
+        usleep(useconds_t(random.next() % 30_000))
+      }
       #expect(running.isRunning, "seed \(seed), kill \(kills): \(running.errors)")
       running.send(SIGKILL)
       #expect(running.wait().status == -SIGKILL)
@@ -40,7 +50,7 @@ struct KafkaRunTests {
     }
     print("seed \(seed): \(kills) kills, \(killsAtWork) of them before the topic's end")
 
-    try scene.compare(with: history)
+    try scene.compare(with: history, once: isOnce)
   }
 
   @Test func whatIsKeyedOtherwiseIsKeyedAnew() throws {
@@ -93,6 +103,95 @@ struct KafkaRunTests {
     let totals = KafkaScene.totals(try scene.published("tallies"))
     #expect(totals.count > 20)
     #expect(totals == KafkaScene.totals(work.lines("out/tallies.jsonl")))
+  }
+
+  @Test func replaysAreThoseOfFiles() throws {
+    let scene = try KafkaScene(work, "replays", partitions: 2)
+    let history = try SlicedHistory(
+      events: 20_000, slices: 2, seed: 9, to: work.path + "/events.jsonl")
+    scene.append(history.slices[0])
+    scene.append(history.slices[1])
+    func replay(_ out: String, _ from: String...) -> Outcome {
+      work.run(
+        ["replay", scene.topology, "--out", out, "-q", "--json", "--from"] + from)
+    }
+    func published(_ out: String) -> [String] {
+      ["tallies", "dead_letters"].flatMap { work.lines("\(out)/\($0).jsonl") }
+        .map(KafkaScene.withoutPlace).sorted()
+    }
+    let files = replay("files", "events.jsonl", "--partitions", "2")
+    let topic = replay("topic", "kafka:\(scene.topic("events"))")
+    #expect(topic.status == 0, "\(topic.errors)")
+    #expect(topic.member("digest") == files.member("digest"))
+    #expect(published("topic") == published("files"))
+    // The topology's own topics, without being named.
+    let own = work.run(["replay", scene.topology, "--out", "own", "-q", "--json"])
+    #expect(own.output.contains(files.member("digest") ?? "?"), "\(own.errors)")
+
+    // Recorded, as a log and as lines, it is the same again.
+    let from = ["--from", "kafka:\(scene.topic("events"))", "--brokers", scene.brokers, "-q"]
+    for to in ["recorded", "recorded.jsonl.zst"] {
+      let recorded = work.run(["log", "record", to] + from)
+      #expect(recorded.status == 0, "\(recorded.errors)")
+    }
+    let log = replay("log", "recorded")
+    #expect(log.member("digest") == files.member("digest"), "\(log.errors)")
+    #expect(published("log") == published("files"))
+    let lines = replay("lines", "recorded.jsonl.zst", "--partitions", "2")
+    #expect(lines.member("digest") == files.member("digest"), "\(lines.errors)")
+    // Heartbeats stand between other records than they did, so that some totals come sooner.
+    #expect(
+      KafkaScene.totals(work.lines("lines/tallies.jsonl"))
+        == KafkaScene.totals(work.lines("files/tallies.jsonl")))
+
+    // A part, by offsets: what is left out is not counted.
+    let part = work.run([
+      "replay", scene.topology, "--from", "kafka:\(scene.topic("events"))", "--out", "part", "-q",
+      "--json", "--start", "offset:100", "--until", "offset:350",
+    ])
+    #expect(part.member("events") == "500", "\(part.errors)")
+    // And by time: everything was appended after 2001, nothing after 2100.
+    let all = work.run(
+      ["log", "record", "all.jsonl", "--start", "2001-01-01T00:00:00Z"] + from + ["--json"])
+    #expect(all.member("records") == "\(work.lines("events.jsonl").count)", "\(all.errors)")
+    let none = work.run(
+      ["log", "record", "none.jsonl", "--start", "2100-01-01T00:00:00Z"] + from + ["--json"])
+    #expect(none.member("records") == "0", "\(none.errors)")
+    let again = work.run(["log", "record", "all.jsonl"] + from)
+    #expect(again.status == 78 && again.errors.contains("--overwrite"))
+  }
+
+  @Test func recordingsSurviveKills() throws {
+    let seed: UInt64 = 11
+    let scene = try KafkaScene(work, "records", partitions: 2)
+    let history = try SlicedHistory(
+      events: 100_000, slices: 1, seed: 10, to: work.path + "/events.jsonl")
+    scene.append(history.slices[0])
+    let from = ["--from", "kafka:\(scene.topic("events"))", "--brokers", scene.brokers, "-q"]
+    var random = SplitMix64(seed: seed)
+    for to in ["killed", "killed.jsonl"] {
+      var kills = 0
+      while kills < 12 {
+        let running = work.start(["log", "record", to] + from)
+        usleep(useconds_t(150_000 + random.next() % 500_000))
+        guard running.isRunning else {
+          #expect(running.wait().status == 0)
+          break
+        }
+        running.send(SIGKILL)
+        _ = running.wait()
+        kills += 1
+      }
+      let last = work.run(["log", "record", to] + from)
+      #expect(last.status == 0 || last.errors.contains("exists"), "\(last.errors)")
+      print("seed \(seed): \(kills) kills of a recording into \(to)")
+    }
+    let lines = work.lines("events.jsonl").sorted()
+    #expect(work.lines("killed.jsonl").sorted() == lines)
+    let exported = work.run("log", "export", "killed", scene.topic("events"), "--out", "-")
+    #expect(exported.lines.map(String.init).sorted() == lines)
+    let info = work.run("log", "verify", "killed")
+    #expect(info.status == 0, "\(info.errors)")
   }
 
   @Test func stopsAndGoesOn() throws {

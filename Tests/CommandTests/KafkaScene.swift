@@ -156,6 +156,15 @@ final class KafkaScene {
     return list.elements.reduce(0) { $0 + max(0, $1.offset) }
   }
 
+  /// Where a sink's partitions end, added up.
+  func written(_ sink: String) throws -> Int64 {
+    var sum: Int64 = 0
+    for partition in 0..<Int32(partitions) {
+      sum += try cluster.watermarks(topic(sink), partition).high
+    }
+    return sum
+  }
+
   /// What a consumer of a sink sees that reads what is committed.
   func published(_ sink: String) throws -> [String] {
     var values: [String] = []
@@ -175,8 +184,8 @@ final class KafkaScene {
   }
 
   /// Runs to the end of what was appended, and holds state and outputs against a replay: the same
-  /// digest, and each record once.
-  func compare(with history: SlicedHistory) throws {
+  /// digest, and each record once, or at least once.
+  func compare(with history: SlicedHistory, once isOnce: Bool = true) throws {
     let last = work.run(
       ["run", topology, "--instance", "last", "-q", "--json", "--exit-when-idle", "1s"])
     #expect(last.status == 0, "\(last.errors)")
@@ -188,21 +197,22 @@ final class KafkaScene {
     #expect(last.member("digest") == replay.member("digest"))
     // What a replay publishes at its end is held back until the next minute.
     let tallies = work.lines("out/tallies.jsonl").filter { !$0.contains(history.endText) }
-    try expect("tallies", tallies.map(KafkaScene.withoutPlace), KafkaScene.withoutPlace)
+    try expect("tallies", tallies.map(KafkaScene.withoutPlace), isOnce, KafkaScene.withoutPlace)
     // On the cluster they are the original bytes.
     let lines = work.lines("events.jsonl")
     let refused = work.lines("out/dead_letters.jsonl").map { lines[KafkaScene.line(of: $0) - 1] }
-    try expect("dead-letters", refused) { $0 }
+    try expect("dead-letters", isOnce ? refused : Array(Set(refused)), isOnce) { $0 }
   }
 
-  /// A sink has these records, each of them once.
+  /// A sink has these records, each of them once; or what comes again is the same again.
   private func expect(
-    _ sink: String, _ expected: [String], _ comparable: (String) -> String
+    _ sink: String, _ expected: [String], _ isOnce: Bool, _ comparable: (String) -> String
   ) throws {
-    let published = try published(sink)
+    let all = try published(sink)
+    let published = isOnce ? all : Array(Set(all))
     #expect(!published.isEmpty)
     #expect(KafkaScene.difference(published.map(comparable), expected) == nil, "\(sink)")
-    print("\(sink): \(published.count) records, each of them once")
+    print("\(sink): \(published.count) records, \(all.count - published.count) of them again")
   }
 
   /// What one has more often than the other; nil where both have the same.

@@ -20,11 +20,13 @@ struct BrokerTests {
     let inputs: [LogInput]
     let outputs: [LogOutput]
 
-    init(_ name: String) throws {
+    init(_ name: String, delivery: Topology.Delivery = .exactlyOnce) throws {
       let brokers = getenv("KAFKA_BROKERS").map { String(cString: $0) } ?? ""
       let group = "test-\(getpid())-\(name)"
-      settings = KafkaSettings(
+      var settings = KafkaSettings(
         brokers: brokers, group: group, commitWithinMilliseconds: 10_000)
+      settings.delivery = delivery
+      self.settings = settings
       inputs = [LogInput(source: "events", topic: "\(group)-events")]
       outputs = [LogOutput(sink: "tallies", topic: "\(group)-tallies", compacted: false)]
       let cluster = try KafkaCluster(settings)
@@ -138,6 +140,79 @@ struct BrokerTests {
     #expect(try scene.published() == ["first", "second"])
     next.close()
     log.close()
+  }
+
+  @Test func theJournalComesFirst() throws {
+    let scene = try Scene("least", delivery: .atLeastOnce)
+    let log = try scene.open()
+    #expect(try log.committed() == nil)
+    #expect(log.repeatsLastCommit)
+    for number in Int64(1)...3 {
+      try log.commit(journaled(number, [("k\(number)", "v\(number)")]))
+    }
+    // Seen at once, though no transaction is ended.
+    #expect(try scene.published() == ["v1", "v2", "v3"])
+    // The process is gone; the next one sends the last outputs again under the same number.
+    let next = try scene.open()
+    #expect(try next.committed() == CommitPoint(number: 3, nextOffsets: [30]))
+    #expect(try numbers(next, after: 1) == [2, 3])
+    let again = transaction(3, [30], [("k3", "v3")])
+    again.journal = []
+    try next.commit(again)
+    try next.commit(journaled(4, [("k4", "v4")]))
+    #expect(try scene.published() == ["v1", "v2", "v3", "v3", "v4"])
+    // Who was fenced publishes nothing any more.
+    let error = try failure { try log.commit(journaled(4, [("k", "zombie")])) }
+    #expect(error.recovery == .stop && error.kind == .unavailable, "\(error)")
+    #expect(try scene.published().count == 5)
+    next.close()
+    // After a clean end, exactly once goes on from the same point.
+    var settings = scene.settings
+    settings.delivery = .exactlyOnce
+    let once = try KafkaCluster(settings).partitionLog(
+      partition: 0, inputs: scene.inputs, outputs: scene.outputs)
+    #expect(try once.committed() == CommitPoint(number: 4, nextOffsets: [40]))
+    #expect(try numbers(once, after: 0) == [1, 2, 3, 4])
+    once.close()
+    log.close()
+  }
+
+  /// A transaction that ends at ten times its number.
+  private func journaled(_ number: Int64, _ outputs: [(String, String)]) -> Transaction {
+    let result = transaction(number, [number * 10], outputs)
+    var writer = JournalWriter()
+    writer.begin(tick: 0, nextOffsets: [(number - 1) * 10])
+    writer.took(input: 0, nextOffset: number * 10)
+    writer.finish()
+    result.journal = writer.bytes
+    return result
+  }
+
+  private func numbers(_ log: KafkaPartitionLog, after number: Int64) throws -> [Int64] {
+    var found: [Int64] = []
+    try log.journal(after: number) { (number, _) in found.append(number) }
+    return found
+  }
+
+  @Test func theJournalIsShortened() throws {
+    let scene = try Scene("shortened")
+    let log = try scene.open()
+    #expect(try log.committed() == nil)
+    for number in Int64(1)...60 { try log.commit(transaction(number, [number])) }
+    try log.forgetJournal(through: 40)
+    let low = try KafkaCluster(scene.settings).watermarks(scene.settings.journalTopic, 0).low
+    #expect(low > 0)
+    #expect(try numbers(log, after: 40) == Array(41...60))
+    #expect(try numbers(log, after: 0).first == 41)
+    // Nothing is left to be taken away, or nothing may be.
+    try log.forgetJournal(through: 40)
+    try log.forgetJournal(through: 0)
+    try log.forgetJournal(through: 60)
+    #expect(try KafkaCluster(scene.settings).watermarks(scene.settings.journalTopic, 0).low == low)
+    log.close()
+    let next = try scene.open()
+    #expect(try next.committed() == CommitPoint(number: 60, nextOffsets: [60]))
+    next.close()
   }
 
   @Test func aLargeJournalComesBack() throws {

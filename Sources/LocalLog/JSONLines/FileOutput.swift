@@ -34,7 +34,34 @@ package final class FileOutput {
     file = try FileDescriptor(open: path, O_RDWR | O_CREAT | O_TRUNC, faults: faults)
   }
 
+  /// Goes on with a stream that an earlier process has left, cut back to `position`.
+  package init(continuing path: String, at position: Int64, compressing: Bool) throws(LogError) {
+    self.path = path
+    self.position = position
+    compressor =
+      compressing ? ZstdCompressor(level: LocalLogStore.defaultCompressionLevel) : nil
+    file = try FileDescriptor(open: path, O_RDWR | O_CREAT)
+    let size = try file.size()
+    guard size >= position else {
+      throw LogError(
+        .badData,
+        "\(path) has \(size) bytes, and \(position) were written: it is not what it was; remove it "
+          + "and begin anew")
+    }
+    if size > position { try file.truncate(to: position) }
+  }
+
   deinit { compressed?.deallocate() }
+
+  /// Writes the rest and forces it to the disk.
+  ///
+  /// - Returns: the bytes that stand in the file.
+  package func checkpoint() throws(LogError) -> Int64 {
+    if !pending.isEmpty { try writePending() }
+    if try file.size() > position { try file.truncate(to: position) }
+    try file.sync()
+    return position
+  }
 
   package func add(_ value: UnsafeRawBufferPointer) {
     pending.append(contentsOf: value)

@@ -113,6 +113,15 @@ public final class FileReplay: Sendable {
     return try FileReplay(writing, destination, sources, journals)
   }
 
+  /// Replays inputs of any kind, each partition with its own.
+  public static func open(
+    partitions sources: [(inputs: [LogInput], readers: [any ReplayInput])],
+    outputs: [LogOutput], to destination: Destination
+  ) throws(LogError) -> FileReplay {
+    precondition(!sources.isEmpty, "a replay has at least one partition")
+    return try FileReplay(try prepare(outputs, destination, inputs: []), destination, sources)
+  }
+
   /// The files' names, once it is sure that nothing of value stands there.
   private static func prepare(
     _ outputs: [LogOutput], _ destination: Destination, inputs: [String]

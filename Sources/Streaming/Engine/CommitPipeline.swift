@@ -67,11 +67,12 @@ struct CommitPipeline {
     retryLookup = false
     noticedAt = nil
     guard let transaction = inFlight else { return isLast(point) }
-    if let point, point.isSame(as: transaction.point) {
+    if let point, point.isSame(as: transaction.point), !log.repeatsLastCommit {
       acknowledge(transaction)
       return true
     }
-    guard isLast(point) else { return false }
+    // Where the log says that this one's journal is there, its outputs may still be missing.
+    guard isLast(point) || point?.isSame(as: transaction.point) == true else { return false }
     triedSince = now
     backoff = CommitPipeline.firstBackoff
     retryAt = now

@@ -220,7 +220,9 @@ final class InputBuffer {
     let event = batch[index]
     let time = event.pointee.time.milliseconds
     if let refusal = refuse(event, record) {
-      return reject(refusal, of: event.pointee.account, at: nil, slot)
+      // A time that is too far ahead is not believed; that of a misplaced record is.
+      let believed = refusal.reason == .wrongPartition ? event.pointee.time : nil
+      return reject(refusal, of: event.pointee.account, at: believed, slot)
     }
     if time > window.pointee.newestDecoded { window.pointee.newestDecoded = time }
     slot.pointee.time = time

@@ -217,11 +217,14 @@ package final class PartitionRunner {
       lastSnapshotNumber = loaded.number
       try sequencer.start(at: nil)
       adoptEpoch(loaded.epoch, loaded: loaded.number)
-    } else {
-      guard try startWithoutSnapshot(committed) else { return beginJournal() }
     }
-    var journal =
-      committed == nil ? [] : try readJournal(after: loaded?.number ?? 0, upTo: committed)
+    var journal: [Recovery.Record] = []
+    if loaded == nil {
+      guard let found = try startWithoutSnapshot(committed) else { return beginJournal() }
+      journal = found
+    } else {
+      journal = try readJournal(after: loaded?.number ?? 0, upTo: committed)
+    }
     if options.mutant == .skippedOverlap, loaded != nil, let committed {
       try sequencer.jump(to: committed.nextOffsets)
       journal = []
@@ -244,28 +247,43 @@ package final class PartitionRunner {
         "recovering from commit \(loaded?.number ?? 0) to \(committed.number)"))
   }
 
-  /// Without a snapshot state is rebuilt from the log's first record, if that is still there.
-  /// Returns whether the journal is to be followed.
-  private func startWithoutSnapshot(_ committed: CommitPoint?) throws(LogError) -> Bool {
+  /// Without a snapshot state is rebuilt from the log's first record, if that and the journal from
+  /// its beginning are still there. Returns the journal that is to be followed; nil where state is
+  /// given up.
+  private func startWithoutSnapshot(
+    _ committed: CommitPoint?
+  ) throws(LogError) -> [Recovery.Record]? {
     let first = try log.firstOffsets()
     let lost = zip(log.inputs, first).filter { $0.1 > ($0.0.isFile ? 1 : 0) }
-    guard let (input, offset) = lost.first else {
-      try sequencer.start(at: first)
-      return true
+    if let (input, offset) = lost.first {
+      guard options.acceptLoss else {
+        throw LogError(
+          .missing,
+          "\(input.topic) partition \(input.partition) begins at offset \(offset): the records "
+            + "before were removed, and no readable snapshot covers them. Bring back a snapshot, or "
+            + "start with empty state with --accept-loss.")
+      }
+      return try giveUp("before offset \(offset) of \(input.topic)", committed, first)
     }
-    guard options.acceptLoss else {
-      throw LogError(
-        .missing,
-        "\(input.topic) partition \(input.partition) begins at offset \(offset): the records "
-          + "before were removed, and no readable snapshot covers them. Bring back a snapshot, or "
-          + "start with empty state with --accept-loss.")
+    var journal: [Recovery.Record] = []
+    if let committed {
+      do throws(LogError) { journal = try readJournal(after: 0, upTo: committed) } catch {
+        guard options.acceptLoss, error.kind == .missing else { throw error }
+        return try giveUp("before commit \(committed.number)", committed, first)
+      }
     }
+    try sequencer.start(at: first)
+    return journal
+  }
+
+  private func giveUp(
+    _ what: String, _ committed: CommitPoint?, _ first: [Int64]
+  ) throws(LogError) -> [Recovery.Record]? {
     options.notify(
       Notice(
-        .warning, partition: options.partition,
-        "state before offset \(offset) of \(input.topic) is given up (--accept-loss)"))
+        .warning, partition: options.partition, "state \(what) is given up (--accept-loss)"))
     try sequencer.start(at: committed?.nextOffsets ?? first)
-    return false
+    return nil
   }
 
   private func loadNewest(upTo number: Int64) throws(LogError) -> SnapshotHeader? {
@@ -319,7 +337,8 @@ package final class PartitionRunner {
       throw LogError(
         .missing,
         "the journal lacks records between commit \(first) and commit "
-          + "\(committed?.number ?? last): bring them back, or a snapshot that is newer.")
+          + "\(committed?.number ?? last): bring them back, or a snapshot that is newer, or start with "
+          + "empty state with --accept-loss.")
     }
     return records
   }

@@ -167,7 +167,9 @@ public final class Transaction: @unchecked Sendable {
   public init() {}
 
   /// FNV-1a of the journal: with it, a commit is known to be the same one.
-  public var journalSum: UInt64 { fnv1a64(journal) }
+  public var journalSum: UInt64 { Transaction.journalSum(of: journal) }
+
+  public static func journalSum(of journal: [UInt8]) -> UInt64 { fnv1a64(journal) }
 
   /// Where the partition stands once this is committed.
   public var point: CommitPoint {
@@ -259,7 +261,7 @@ public final class OutputBuffer {
 
   /// Appends a record with headers: `write` appends key, headers and value, and returns the lengths
   /// of the first two.
-  func append(
+  package func append(
     sink: Int32, time: EventTime, withHeaders write: (inout JSONWriter) -> (key: Int, headers: Int)
   ) {
     let start = state.pointee.writer.count

@@ -1,4 +1,4 @@
-import Events
+package import Events
 
 /// What goes beside a record's value: names and values, both bytes.
 ///
@@ -26,7 +26,7 @@ public struct RecordHeaders: Sequence, IteratorProtocol {
   /// Appends one header.
   ///
   /// - Parameter name: at most 255 bytes.
-  static func write(
+  package static func write(
     _ name: StaticString, _ value: UnsafeRawBufferPointer, to json: inout JSONWriter
   ) {
     precondition(name.utf8CodeUnitCount <= 255, "a header's name has at most 255 bytes")
@@ -40,7 +40,7 @@ public struct RecordHeaders: Sequence, IteratorProtocol {
     json.unframed(value.bindMemory(to: UInt8.self))
   }
 
-  static func write(_ name: StaticString, _ value: String, to json: inout JSONWriter) {
+  package static func write(_ name: StaticString, _ value: String, to json: inout JSONWriter) {
     Array(value.utf8).withUnsafeBytes { write(name, $0, to: &json) }
   }
 }

@@ -9,10 +9,12 @@ struct Log: ParsableCommand {
 
         bidmill log import data --topic events --partitions 4 events.jsonl
         bidmill log info data
+        bidmill log record data --from kafka:events --brokers localhost:9092
         bidmill log cat data tallies --limit 5
       """,
     subcommands: [
-      LogInfo.self, LogCat.self, LogImportCommand.self, LogExport.self, LogVerify.self,
+      LogInfo.self, LogCat.self, LogImportCommand.self, LogExport.self, LogRecordCommand.self,
+      LogVerify.self,
     ])
 }
 

@@ -23,8 +23,7 @@ enum InputPaths {
       if path == "kafka" || path.hasPrefix("kafka:") {
         throw Failure(
           .configuration,
-          "error: replays of \(path) are not in this version yet (`run` reads Kafka); replay JSON Lines "
-            + "files or a local log")
+          "error: \(path) is not read here; record it with `bidmill log record`, and use that")
       }
       guard path != "-" else {
         guard !files.contains("-") else {

@@ -32,14 +32,22 @@ struct KafkaHome {
         "error: \(client.place) has other `properties` than \(first.place); a run is one client: "
           + "write the same for all of them")
     }
-    guard topology.topology.delivery == .exactlyOnce else {
+    for client in clients where !KafkaHome.isSame(client.brokers, first.brokers) {
       throw Failure(
         .configuration,
-        "error: `delivery: at_least_once` is not in this version yet; write `exactly_once`")
+        "error: \(client.place) is on \(client.brokers), \(first.place) on \(first.brokers); a run is "
+          + "on one cluster")
     }
     self.inputs = inputs
-    settings = KafkaSettings(
+    var settings = KafkaSettings(
       brokers: first.brokers, group: topology.group, properties: first.properties)
+    settings.delivery = topology.topology.delivery
+    self.settings = settings
+  }
+
+  private static func isSame(_ a: String, _ b: String) -> Bool {
+    func set(_ brokers: String) -> Set<Substring> { Set(brokers.split(separator: ",")) }
+    return set(a) == set(b)
   }
 
   private static func refusal(_ what: String) -> Failure {
@@ -75,7 +83,7 @@ struct KafkaHome {
   }
 
   /// For each of so many partitions of topics: half a gigabyte for all of them together.
-  private static func prefetchKilobytes(_ count: Int) -> Int {
+  static func prefetchKilobytes(_ count: Int) -> Int {
     min(max((512 << 10) / max(count, 1), 1 << 10), 32 << 10)
   }
 }

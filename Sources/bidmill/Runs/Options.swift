@@ -1,5 +1,6 @@
 import ArgumentParser
 import Events
+import KafkaLog
 import Streaming
 
 // Values that options take, with messages of their own where they do not fit.
@@ -29,6 +30,30 @@ struct TimeArgument: ExpressibleByArgument {
       self.time = time
     } else {
       return nil
+    }
+  }
+}
+
+/// A time, or a place in a topic: `offset:1000`.
+enum PositionArgument: ExpressibleByArgument {
+  case time(EventTime)
+  case offset(Int64)
+
+  init?(argument: String) {
+    if argument.hasPrefix("offset:") {
+      guard let offset = Int64(argument.dropFirst(7)), offset >= 0 else { return nil }
+      self = .offset(offset)
+    } else {
+      guard let time = TimeArgument(argument: argument)?.time else { return nil }
+      self = .time(time)
+    }
+  }
+
+  /// By the records' timestamps, where it is a time.
+  var inTopic: KafkaRange.Position {
+    switch self {
+    case .time(let time): .time(time.milliseconds)
+    case .offset(let offset): .offset(offset)
     }
   }
 }

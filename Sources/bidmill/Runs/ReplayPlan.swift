@@ -1,4 +1,5 @@
 import Events
+import KafkaLog
 import LocalLog
 import Operators
 import Streaming
@@ -20,6 +21,11 @@ struct ReplayPlan {
   /// A log's journal, where there is one, is followed.
   var followsJournal = true
   var isQuiet = false
+  /// Where topics on Kafka are read: on the cluster of the topology, where that is not said.
+  var brokers: String?
+  /// The stretch of them that is read.
+  var start: KafkaRange.Position?
+  var end: KafkaRange.Position?
   /// Looks at what goes in and comes out of each partition in place of files: nothing is written.
   var observe: (@Sendable (any PartitionLog) -> any PartitionLog)?
 
@@ -98,6 +104,7 @@ struct ReplayPlan {
 
   private func open() throws -> Opened {
     if from.isEmpty { return try openOwnSources() }
+    if let topics = try KafkaReading.topics(in: from) { return try openKafka(topics) }
     switch try InputPaths.resolve(from) {
     case .files(let paths):
       let trusted = topology.topology.sources.contains(where: \.trusted)
@@ -110,6 +117,15 @@ struct ReplayPlan {
   /// Without `--from` a topology of files or of a local log is replayed as it stands.
   private func openOwnSources() throws -> Opened {
     let sources = topology.topology.sources
+    if sources.allSatisfy({ if case .kafka = $0.transport { true } else { false } }) {
+      return try openKafka(sources.flatMap(\.transport.topics))
+    }
+    guard brokers == nil, start == nil, end == nil else {
+      throw Failure(
+        .usage,
+        "error: --brokers, --start and offsets are for topics on Kafka, and the topology has no "
+          + "source there")
+    }
     var files: [LogInput] = []
     var directories: [String] = []
     for source in sources {
@@ -130,8 +146,8 @@ struct ReplayPlan {
       case .kafka:
         throw Failure(
           .configuration,
-          "error: the source \(source.name) is Kafka's, which this version does not replay; say with "
-            + "--from which files or local log stand in for it")
+          "error: the source \(source.name) is on Kafka, and others are not; say with --from what "
+            + "stands in for all of them")
       }
     }
     if directories.isEmpty { return try openFiles(files) }
@@ -143,6 +159,41 @@ struct ReplayPlan {
     }
     let store = try LocalLogStore.open(directories[0])
     return try openLog(store, inputs: logInputs(in: store))
+  }
+
+  private func openKafka(_ topics: [String]) throws -> Opened {
+    guard let brokers = brokers ?? topology.kafka?.brokers else {
+      throw Failure(
+        .usage, "error: the topology has no source on Kafka: say with --brokers where it is")
+    }
+    let parts = try KafkaReading(
+      brokers: brokers, properties: topology.kafka?.properties ?? [], topics: topics,
+      start: start, end: end
+    ).open()
+    let count = parts[0].count
+    guard parts.allSatisfy({ $0.count == count }) else {
+      let list = parts.map { "\($0[0].topic) \($0.count)" }.joined(separator: ", ")
+      throw Failure(
+        .configuration,
+        "error: topics must have equal partition counts, so that an account is in the same "
+          + "partition of all: \(list)")
+    }
+    if let partitions, partitions != count {
+      throw Failure(
+        .configuration,
+        "error: \(topics[0]) has \(Text.plural(count, "partition")), so it cannot be replayed in "
+          + "\(partitions); leave --partitions out")
+    }
+    let inputs = topology.keyed(topology.inputs(of: topics), partitions: count)
+    let replay = try FileReplay.open(
+      partitions: (0..<count).map { partition in
+        (
+          inputs: LiveHome.inputs(inputs, of: partition),
+          readers: parts.map { KafkaReplayInput($0[partition].range) }
+        )
+      }, outputs: outputs, to: destination)
+    let total = parts.joined().reduce(0) { $0 + $1.range.count }
+    return Opened(replay: replay, total: until == nil ? total : nil)
   }
 
   private func openFiles(_ inputs: [LogInput]) throws -> Opened {
