@@ -1,7 +1,8 @@
 /// A fixed number of doubles, in place: the memory of a sketch that is one row of a table.
 ///
-/// A block has no header, no reference and no padding, so its bytes are its value. Reading one
-/// element of a block that is not in memory may copy the block: loops go through `withElements`.
+/// A block has no header, no reference and no padding, so its bytes are its value. Reading may copy
+/// the block first: loops go through `withElements`, and what must cost nothing is done by `add` or
+/// within `withMutableElements`, which never copy.
 public protocol Block: BitwiseCopyable, Sendable, Equatable {
   /// Every element is 0.
   init()
@@ -12,11 +13,17 @@ extension Block {
   @inlinable @inline(__always)
   public static var count: Int { MemoryLayout<Self>.size / MemoryLayout<Double>.size }
 
-  /// An element. O(1).
+  /// An element.
   @inlinable
   public subscript(index: Int) -> Double {
     get { withElements { $0[index] } }
-    set { withElements { $0[index] = newValue } }
+    set { withMutableElements { $0[index] = newValue } }
+  }
+
+  /// Adds to an element, in place. O(1).
+  @inlinable @inline(__always)
+  public mutating func add(_ value: Double, at index: Int) {
+    withMutableElements { $0[index] += value }
   }
 
   /// The elements, for reading; not to be kept beyond the call.
@@ -27,7 +34,7 @@ extension Block {
 
   /// The elements, for changing; not to be kept beyond the call.
   @inlinable @inline(__always)
-  public mutating func withElements<Result>(
+  public mutating func withMutableElements<Result>(
     _ body: (UnsafeMutableBufferPointer<Double>) -> Result
   ) -> Result {
     withUnsafeMutableBytes(of: &self) { body($0.assumingMemoryBound(to: Double.self)) }
@@ -36,7 +43,7 @@ extension Block {
   /// Adds `factor` times another block's elements.
   @inlinable
   public mutating func add(_ other: Self, times factor: Double = 1) {
-    withElements { own in
+    withMutableElements { own in
       other.withElements { for i in 0..<own.count { own[i] += factor * $0[i] } }
     }
   }
@@ -44,7 +51,7 @@ extension Block {
   /// Multiplies every element.
   @inlinable
   public mutating func scale(by factor: Double) {
-    withElements { for i in 0..<$0.count { $0[i] *= factor } }
+    withMutableElements { for i in 0..<$0.count { $0[i] *= factor } }
   }
 }
 

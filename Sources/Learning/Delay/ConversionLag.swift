@@ -65,7 +65,7 @@ public struct ConversionLag: BitwiseCopyable, Sendable, Equatable {
   public init() {}
 
   /// A click begins to be followed, at age 0.
-  public mutating func open(weight: Double = 1) { pending[0] += weight }
+  public mutating func open(weight: Double = 1) { pending.add(weight, at: 0) }
 
   /// A click has not converted up to a later age.
   ///
@@ -83,7 +83,7 @@ public struct ConversionLag: BitwiseCopyable, Sendable, Equatable {
   public mutating func convert(from: Double, lag: Double, weight: Double = 1, bins: LagBins) {
     place(from, weight: -weight, bins: bins)
     let (bin, _) = bins.position(lag)
-    if bin < LagBins.count { conversions[bin] += weight } else { unconverted += weight }
+    if bin < LagBins.count { conversions.add(weight, at: bin) } else { unconverted += weight }
   }
 
   private mutating func place(_ age: Double, weight: Double, bins: LagBins) {
@@ -92,8 +92,8 @@ public struct ConversionLag: BitwiseCopyable, Sendable, Equatable {
       unconverted += weight
       return
     }
-    pending[bin] += weight
-    parts[bin] += weight * part
+    pending.add(weight, at: bin)
+    parts.add(weight * part, at: bin)
   }
 
   /// Adds another's sums, or takes them away with `times` −1.
@@ -116,7 +116,7 @@ public struct ConversionLag: BitwiseCopyable, Sendable, Equatable {
   public func curve(_ bins: LagBins) -> LagCurve {
     var hazards = Block64()
     var later = unconverted
-    hazards.withElements { hazards in
+    hazards.withMutableElements { hazards in
       for bin in stride(from: LagBins.count - 1, through: 0, by: -1) {
         let converted = max(conversions[bin], 0)
         let atRisk = later + converted + max(parts[bin], 0)
@@ -138,7 +138,7 @@ public struct LagCurve: BitwiseCopyable, Sendable, Equatable {
   init(hazards: Block64, bins: LagBins) {
     self.bins = bins
     var survival = 1.0
-    ends.withElements { ends in
+    ends.withMutableElements { ends in
       hazards.withElements { hazards in
         for bin in 0..<ends.count {
           survival *= 1 - hazards[bin]
@@ -151,9 +151,10 @@ public struct LagCurve: BitwiseCopyable, Sendable, Equatable {
   /// Probability that a click has not converted by an age (ms); geometric within a bin. O(1).
   public func survival(_ age: Double) -> Double {
     let (bin, part) = bins.position(age)
-    guard bin < LagBins.count else { return ends[LagBins.count - 1] }
-    let start = bin == 0 ? 1 : ends[bin - 1]
-    let end = ends[bin]
+    let (start, end) = ends.withElements {
+      (bin == 0 ? 1 : $0[bin - 1], $0[min(bin, LagBins.count - 1)])
+    }
+    guard bin < LagBins.count else { return end }
     guard end > 0 else { return start * (1 - part) }
     return start * Elementary.exp(part * Elementary.log(end / start))
   }

@@ -85,43 +85,55 @@ public struct ADWIN: DriftDetector, Equatable {
 
   // MARK: Buckets
 
-  private func count(_ row: Int) -> Int { Int(sums[8 * row + 7]) }
-
   private mutating func append(_ sum: Double, _ deviation: Double, row: Int) {
-    let place = count(row)
-    sums[8 * row + place] = sum
-    deviations[8 * row + place] = deviation
-    sums[8 * row + 7] = Double(place + 1)
+    let place = sums.withMutableElements { sums in
+      let place = Int(sums[8 * row + 7])
+      sums[8 * row + place] = sum
+      sums[8 * row + 7] = Double(place + 1)
+      return place
+    }
+    deviations.withMutableElements { $0[8 * row + place] = deviation }
   }
 
-  /// Removes the oldest buckets of a row.
-  private mutating func remove(_ number: Int, row: Int) {
-    let left = count(row) - number
-    for place in 0..<7 {
-      let isKept = place < left
-      sums[8 * row + place] = isKept ? sums[8 * row + place + number] : 0
-      deviations[8 * row + place] = isKept ? deviations[8 * row + place + number] : 0
+  /// Removes the oldest buckets of a row; returns how many are left.
+  private mutating func remove(_ number: Int, row: Int) -> Int {
+    let left = sums.withMutableElements { sums in
+      let left = Int(sums[8 * row + 7]) - number
+      for place in 0..<7 {
+        sums[8 * row + place] = place < left ? sums[8 * row + place + number] : 0
+      }
+      sums[8 * row + 7] = Double(left)
+      return left
     }
-    sums[8 * row + 7] = Double(left)
+    deviations.withMutableElements { deviations in
+      for place in 0..<7 {
+        deviations[8 * row + place] = place < left ? deviations[8 * row + place + number] : 0
+      }
+    }
+    return left
+  }
+
+  /// The sums of a row's two oldest buckets where it has more than `buckets`.
+  private mutating func surplus(_ buckets: Int, row: Int) -> (first: Double, second: Double)? {
+    sums.withMutableElements { sums in
+      Int(sums[8 * row + 7]) > buckets ? (sums[8 * row], sums[8 * row + 1]) : nil
+    }
   }
 
   /// Merges the two oldest buckets of a row that has one too many, and so on up the rows.
   private mutating func compress(_ buckets: Int) {
     var row = 0
-    while row < Int(rows), count(row) > buckets {
+    while row < Int(rows), let (first, second) = surplus(buckets, row: row) {
       guard row + 1 < ADWIN.rowsMax else {
         dropOldest()
         return
       }
       if row + 1 == Int(rows) { rows += 1 }
       let size = Elementary.power(Int64(row))
-      let (first, second) = (sums[8 * row], sums[8 * row + 1])
       let distance = (first - second) / size
-      append(
-        first + second,
-        deviations[8 * row] + deviations[8 * row + 1] + size * distance * distance / 2,
-        row: row + 1)
-      remove(2, row: row)
+      let within = deviations.withMutableElements { $0[8 * row] + $0[8 * row + 1] }
+      append(first + second, within + size * distance * distance / 2, row: row + 1)
+      _ = remove(2, row: row)
       row += 1
     }
   }
@@ -130,9 +142,9 @@ public struct ADWIN: DriftDetector, Equatable {
   private mutating func dropOldest() {
     let row = Int(rows) - 1
     let size = Elementary.power(Int64(row))
-    let (sum, deviation) = (sums[8 * row], deviations[8 * row])
-    remove(1, row: row)
-    if count(row) == 0, rows > 1 { rows -= 1 }
+    let sum = sums.withMutableElements { $0[8 * row] }
+    let deviation = deviations.withMutableElements { $0[8 * row] }
+    if remove(1, row: row) == 0, rows > 1 { rows -= 1 }
     width -= size
     total -= sum
     guard width > 0 else {
@@ -161,12 +173,13 @@ public struct ADWIN: DriftDetector, Equatable {
     return true
   }
 
-  private func firstCut(_ settings: Settings) -> (before: Double, after: Double)? {
+  private mutating func firstCut(_ settings: Settings) -> (before: Double, after: Double)? {
+    let (width, total, rows) = (self.width, self.total, Int(self.rows))
     let confidence = Elementary.log(2 * Elementary.log(width) / settings.delta)
     let variance = max(squaredDeviations, 0) / width
-    return sums.withElements { sums in
+    return sums.withMutableElements { sums in
       var (oldSize, oldSum) = (0.0, 0.0)
-      for row in stride(from: Int(rows) - 1, through: 0, by: -1) {
+      for row in stride(from: rows - 1, through: 0, by: -1) {
         let size = Elementary.power(Int64(row))
         for place in 0..<Int(sums[8 * row + 7]) {
           oldSize += size

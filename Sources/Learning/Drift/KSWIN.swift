@@ -66,11 +66,12 @@ public struct KSWIN: BitwiseCopyable, Sendable, Equatable {
   }
 
   /// The p-value of the newest values against a sample of the older ones.
-  private func test(_ settings: Settings, _ draws: inout Draws) -> Double {
+  private mutating func test(_ settings: Settings, _ draws: inout Draws) -> Double {
     let (window, recent) = (settings.window, settings.recent)
     return withUnsafeTemporaryAllocation(of: Double.self, capacity: window) { copy in
-      values.withElements { values in
-        for i in 0..<window { copy.initializeElement(at: i, to: values[(Int(start) + i) % window]) }
+      let start = Int(self.start)
+      values.withMutableElements { values in
+        for i in 0..<window { copy.initializeElement(at: i, to: values[(start + i) % window]) }
       }
       let older = window - recent
       // The first `recent` of a shuffle of the older values.

@@ -62,13 +62,13 @@ public struct PopulationStability: BitwiseCopyable, Sendable, Equatable {
   /// Counts a value of the reference.
   public mutating func addReference(bin: Int, weight: Double = 1) {
     precondition(bin >= 0 && bin < Int(bins), "there is no such bin")
-    if bin < 8 { reference[bin] += weight } else { referenceRest[bin - 8] += weight }
+    if bin < 8 { reference.add(weight, at: bin) } else { referenceRest.add(weight, at: bin - 8) }
   }
 
   /// Counts a value of the present.
   public mutating func addPresent(bin: Int, weight: Double = 1) {
     precondition(bin >= 0 && bin < Int(bins), "there is no such bin")
-    if bin < 8 { present[bin] += weight } else { presentRest[bin - 8] += weight }
+    if bin < 8 { present.add(weight, at: bin) } else { presentRest.add(weight, at: bin - 8) }
   }
 
   /// Begins a new present; the old one joins the reference if it is not to be told from it.

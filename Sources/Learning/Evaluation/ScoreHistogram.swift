@@ -33,9 +33,9 @@ public struct ScoreHistogram: Summable, Sendable, Equatable {
     logit: Double, probability: Double, label: Double, weight: Double = 1
   ) {
     let bin = ScoreHistogram.bin(logit: logit)
-    positives[bin] += weight * label
-    negatives[bin] += weight * (1 - label)
-    predictions[bin] += weight * Loss.bounded(probability)
+    positives.add(weight * label, at: bin)
+    negatives.add(weight * (1 - label), at: bin)
+    predictions.add(weight * Loss.bounded(probability), at: bin)
   }
 
   /// Adds a scored prediction; a negative weight takes it away.

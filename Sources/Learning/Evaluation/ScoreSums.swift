@@ -83,7 +83,7 @@ public struct ReliabilityTable: Summable, Sendable, Equatable {
   public mutating func add(probability: Double, label: Double, weight: Double = 1) {
     let p = Loss.bounded(probability)
     let bin = min(Int(p * Double(ReliabilityTable.bins)), ReliabilityTable.bins - 1)
-    sums.withElements {
+    sums.withMutableElements {
       $0[3 * bin] += weight
       $0[3 * bin + 1] += weight * p
       $0[3 * bin + 2] += weight * label
