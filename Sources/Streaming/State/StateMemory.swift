@@ -8,11 +8,13 @@
 
 /// A block of zeroed memory for rows.
 ///
-/// Large blocks come straight from the kernel: lazily, so that growing does not stop the stream to
+/// Blocks begin with a cache line, so that a row of half or a quarter of one never stands on two,
+/// and rows may hold vectors. Large blocks come straight from the kernel: lazily, so that growing does not stop the stream to
 /// clear them, and in huge pages where there are any, because rows are found by hash and each
 /// would otherwise cost a miss in the page tables besides the one in the caches.
 package struct StateMemory {
   private static let hugePageBytes = 2 << 20
+  private static let alignment = 64
   /// Blocks of at least this size take memory only where they are used.
   static let lazyBytes = hugePageBytes
 
@@ -31,7 +33,10 @@ package struct StateMemory {
   package init?(trying byteCount: Int) {
     self.byteCount = max(byteCount, 1)
     if self.byteCount < StateMemory.hugePageBytes {
-      guard let memory = calloc(self.byteCount, 1) else { return nil }
+      var memory: UnsafeMutableRawPointer?
+      guard posix_memalign(&memory, StateMemory.alignment, self.byteCount) == 0, let memory
+      else { return nil }
+      memory.initializeMemory(as: UInt8.self, repeating: 0, count: self.byteCount)
       base = memory
     } else {
       guard let memory = StateMemory.map(self.byteCount) else { return nil }
