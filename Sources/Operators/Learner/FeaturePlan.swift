@@ -30,17 +30,17 @@ struct FeaturePlan {
     case bucket
   }
 
-  struct Part: BitwiseCopyable {
+  struct Part: BitwiseCopyable, Equatable {
     var source: Source
     var form: Form = .value
     /// Hash of the field; what a text's hash begins from.
     var field: UInt32
   }
 
-  /// A feature, or two together.
+  /// A feature, or two together, by the numbers of their parts.
   struct Step: BitwiseCopyable {
-    var first: Part
-    var second: Part
+    var first: Int
+    var second: Int
     var isCross: Bool
   }
 
@@ -50,6 +50,9 @@ struct FeaturePlan {
   }
 
   private let steps: UnsafeMutableBufferPointer<Step>
+  /// Each is looked at once an event, however many steps name it.
+  private let parts: UnsafeMutableBufferPointer<Part>
+  private let found: UnsafeMutablePointer<Found>
   /// Of numbers among `features.*`.
   private let forms: UnsafeMutableBufferPointer<NamedForm>
   private let takesAll: Bool
@@ -64,6 +67,8 @@ struct FeaturePlan {
 
   func deallocate() {
     steps.deallocate()
+    parts.deallocate()
+    found.deallocate()
     forms.deallocate()
   }
 
@@ -98,6 +103,12 @@ struct FeaturePlan {
           name: FeaturePlan.hash(name.dropFirst("features.".count)), form: FeaturePlan.form(word)))
     }
     var steps: [Step] = []
+    var parts: [Part] = []
+    func number(_ part: Part) -> Int {
+      if let known = parts.firstIndex(of: part) { return known }
+      parts.append(part)
+      return parts.count - 1
+    }
     var takesAll = false
     var seen: [String] = []
     for case .text(let name) in names {
@@ -109,15 +120,15 @@ struct FeaturePlan {
       case "features.*": takesAll = true
       case "journey.*":
         for (name, source) in FeaturePlan.sources where name.hasPrefix("journey.") {
-          let part = Part(source: source, field: FeaturePlan.field(name))
+          let part = number(Part(source: source, field: FeaturePlan.field(name)))
           steps.append(Step(first: part, second: part, isCross: false))
         }
       default:
-        let parts = name.split(separator: "*", omittingEmptySubsequences: false)
-        guard parts.count <= 2 else { throw FeaturePlan.unknown(name) }
-        let first = try FeaturePlan.part(parts[0], named)
-        let second = try parts.count == 2 ? FeaturePlan.part(parts[1], named) : first
-        steps.append(Step(first: first, second: second, isCross: parts.count == 2))
+        let pair = name.split(separator: "*", omittingEmptySubsequences: false)
+        guard pair.count <= 2 else { throw FeaturePlan.unknown(name) }
+        let first = number(try FeaturePlan.part(pair[0], named))
+        let second = pair.count == 2 ? number(try FeaturePlan.part(pair[1], named)) : first
+        steps.append(Step(first: first, second: second, isCross: pair.count == 2))
       }
     }
     guard !steps.isEmpty || takesAll, steps.count <= FeaturePlan.stepsMax else {
@@ -128,6 +139,10 @@ struct FeaturePlan {
     self.takesAll = takesAll
     self.steps = .allocate(capacity: steps.count)
     _ = self.steps.initialize(from: steps)
+    self.parts = .allocate(capacity: parts.count)
+    _ = self.parts.initialize(from: parts)
+    found = .allocate(capacity: parts.count)
+    found.initialize(repeating: Found(), count: parts.count)
     forms = .allocate(capacity: named.count)
     _ = forms.initialize(from: named)
   }
@@ -175,14 +190,19 @@ struct FeaturePlan {
     into example: ExampleFeatures
   ) {
     example.removeAll()
+    for i in 0..<parts.count {
+      found[i].value = 1
+      // What is not there counts nothing, crossed with anything.
+      if !find(parts[i], event, own, journey, &found[i]) { found[i].value = 0 }
+    }
     for step in steps {
-      var first = Found()
-      guard find(step.first, event, own, journey, &first) else { continue }
+      var first = found[step.first]
       if step.isCross {
-        var second = Found()
-        guard find(step.second, event, own, journey, &second) else { continue }
+        let second = found[step.second]
         first.hash = FeatureHash.cross(first.hash, second.hash)
-        first.value = FeatureValue.bounded(first.value * second.value)
+        if second.value != 1 {
+          first.value = FeatureValue.bounded(first.value * second.value)
+        }
       }
       example.add(FeatureHash.masked(first.hash, bits: bits), first.value)
     }

@@ -120,7 +120,7 @@ struct FeatureRows {
   }
 
   /// Every feature: whose, for which hash, in which row.
-  func forEach(_ body: (_ account: Int32, _ hash: UInt32, _ row: Int32) -> Void) {
+  func visit(_ body: (_ account: Int32, _ hash: UInt32, _ row: Int32) -> Void) {
     for block in 0..<Int32(blocks.count) {
       for i in 0..<blocks[block].used {
         let row = block * FeatureRows.blockRows + i

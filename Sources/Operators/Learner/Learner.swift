@@ -65,6 +65,7 @@ public struct Learner: Operator {
     ])
 
   static let modelsMax = 8
+  private static let window = 16
 
   /// What was learned of an account.
   private struct Progress: BitwiseCopyable {
@@ -105,6 +106,8 @@ public struct Learner: Operator {
   /// By account times models plus model.
   private let quality: Table<Quality>
   private let touched: UnsafeMutablePointer<UInt32>
+  /// Impressions that are seen to together.
+  private let group: UnsafeMutablePointer<Int32>
   private let counters: Counters
 
   private struct Counters {
@@ -161,6 +164,7 @@ public struct Learner: Operator {
     progress = setup.store.table("progress", of: Progress.self)
     quality = setup.store.table("quality", of: Quality.self)
     touched = .allocate(capacity: 1)
+    group = .allocate(capacity: Learner.window)
     counters = Counters(setup)
   }
 
@@ -173,6 +177,7 @@ public struct Learner: Operator {
     pending.deallocate()
     example.deallocate()
     touched.deallocate()
+    group.deallocate()
   }
 
   private static func models(
@@ -351,10 +356,19 @@ public struct Learner: Operator {
       let slot = pending.take(Int32(truncatingIfNeeded: timer.key))
       var row = slot.first
       while row >= 0 {
-        let next = pending[row].next
-        if next >= 0 { touched.pointee = pending.touchParts(next) }
-        if slot.waitsForConversion { matureConversion(row) } else { matureClick(row) }
-        row = next
+        // What the next ones need is fetched side by side.
+        var count = 0
+        var seen: UInt32 = 0
+        while row >= 0, count < Learner.window {
+          group[count] = row
+          seen ^= pending.touchParts(row)
+          count += 1
+          row = pending[row].next
+        }
+        touched.pointee = seen
+        for i in 0..<count {
+          if slot.waitsForConversion { matureConversion(group[i]) } else { matureClick(group[i]) }
+        }
       }
     }
   }
@@ -447,7 +461,7 @@ public struct Learner: Operator {
 
   public func digest(into digest: inout StateDigest) {
     var sum = digest
-    rows.forEach { account, feature, row in
+    rows.visit { account, feature, row in
       let owner = Hash.combine(directory.accounts.hash(account), UInt64(feature))
       for (i, model) in models.enumerated() {
         var number: Int64 = 0

@@ -49,6 +49,13 @@ struct PendingImpressions {
     var waitsForConversion: Bool
   }
 
+  /// Free rows or pieces, that which was freed first to be used first: what comes together then
+  /// stands together, and is found by the processor before it is asked for. -1 for none.
+  private struct FreeList: BitwiseCopyable {
+    var first: Int32 = -1
+    var last: Int32 = -1
+  }
+
   private struct ReleasedText: BitwiseCopyable {
     var start: Int32
     var length: UInt8
@@ -66,9 +73,8 @@ struct PendingImpressions {
   private let slots: Table<Slot>
   /// By account.
   private let opens: Table<Open>
-  /// First free rows of `impressions` and `slots`, then of pieces of `parts` by their number of
-  /// words; -1 for none.
-  private let free: Table<Int32>
+  /// What is free of `impressions` and `slots`, then of pieces of `parts` by their number of words.
+  private let free: Table<FreeList>
   /// Features and predictions: rows, values and predictions one after the other.
   private let parts: Table<UInt32>
   private let texts: TextStore
@@ -88,8 +94,8 @@ struct PendingImpressions {
     opens = store.table("pending.open", of: Open.self)
     let wordsMax = PendingImpressions.wordCount(
       FeaturePlan.featuresMax, FeaturePlan.featuresMax, models)
-    free = store.table("pending.free", of: Int32.self, capacity: wordsMax + 3)
-    free.fill(to: wordsMax + 3, with: -1)
+    free = store.table("pending.free", of: FreeList.self, capacity: wordsMax + 3)
+    free.fill(to: wordsMax + 3, with: FreeList())
     parts = store.table("pending.parts", of: UInt32.self)
     texts = TextStore("pending.ids", in: store)
     released = store.table("pending.released", of: ReleasedText.self)
@@ -158,18 +164,33 @@ struct PendingImpressions {
   }
 
   private func place(_ impression: Impression) -> Int32 {
-    let row = free[0]
+    let row = free[0].first
     guard row >= 0 else { return impressions.append(impression) }
-    free.update(0).pointee = impressions[row].next
+    shift(0, to: impressions[row].next)
     impressions.update(row).pointee = impression
     return row
   }
 
+  /// Takes the first of a free list; the next one is its first now.
+  private func shift(_ list: Int32, to next: Int32) {
+    free.update(list).pointee.first = next
+    if next < 0 { free.update(list).pointee.last = -1 }
+  }
+
+  /// Adds to the end of a free list; returns what stood there, whose next it is, or -1.
+  private func push(_ list: Int32, _ freed: Int32) -> Int32 {
+    let ends = free.update(list)
+    let last = ends.pointee.last
+    if last < 0 { ends.pointee.first = freed }
+    ends.pointee.last = freed
+    return last
+  }
+
   private func allocate(_ words: Int) -> Int32 {
     let list = Int32(words + 2)
-    let start = free[list]
+    let start = free[list].first
     if start >= 0 {
-      free.update(list).pointee = Int32(bitPattern: parts[start])
+      shift(list, to: Int32(bitPattern: parts[start]))
       return start
     }
     let end = Int32(parts.count)
@@ -267,12 +288,16 @@ struct PendingImpressions {
     released.append(ReleasedText(start: impression.text, length: impression.textLength))
     let count = PendingImpressions.wordCount(
       Int(impression.words), Int(impression.numbers), modelCount)
-    change(impression.features, count).pointee = UInt32(bitPattern: free[Int32(count + 2)])
-    free.update(Int32(count + 2)).pointee = impression.features
+    parts.update(impression.features).pointee = UInt32(bitPattern: -1)
+    let lastPiece = push(Int32(count + 2), impression.features)
+    if lastPiece >= 0 {
+      parts.update(lastPiece).pointee = UInt32(bitPattern: impression.features)
+    }
     let freed = impressions.update(row)
     freed.pointee.isUsed = false
-    freed.pointee.next = free[0]
-    free.update(0).pointee = row
+    freed.pointee.next = -1
+    let lastRow = push(0, row)
+    if lastRow >= 0 { impressions.update(lastRow).pointee.next = row }
   }
 
   // MARK: Slots
@@ -313,9 +338,9 @@ struct PendingImpressions {
   }
 
   private func makeSlot(_ slot: Slot) -> Int32 {
-    let row = free[1]
+    let row = free[1].first
     guard row >= 0 else { return slots.append(slot) }
-    free.update(1).pointee = slots[row].first
+    shift(1, to: slots[row].first)
     slots.update(row).pointee = slot
     return row
   }
@@ -330,8 +355,9 @@ struct PendingImpressions {
     if !taken.waitsForConversion, open.pointee.click == slot {
       (open.pointee.clickStart, open.pointee.click) = (Int64.min, -1)
     }
-    slots.update(slot).pointee = Slot(account: -1, first: free[1], waitsForConversion: false)
-    free.update(1).pointee = slot
+    slots.update(slot).pointee = Slot(account: -1, waitsForConversion: false)
+    let last = push(1, slot)
+    if last >= 0 { slots.update(last).pointee.first = slot }
     return taken
   }
 
