@@ -109,7 +109,7 @@ enum AnyRateModel {
       meaning: """
         `ftrl`: sparse logistic regression. `invariant`: the same with a step that no weight \
         overshoots. `bayes`: with variances, by Laplace's approximation. `ad_predictor`: probit \
-        with variances. `fm`: a factorization machine, which learns crosses.
+        with variances, for features that are there or not. `fm`: a factorization machine, which learns crosses.
         """),
     SettingDescription(
       "alpha", .number(1e-6...100), default: "0.1", meaning: "`ftrl`: the learning rate."),
