@@ -53,6 +53,8 @@ public struct RunnerOptions: Sendable {
   /// Live, with every input at its end, time goes on by itself. Off where heartbeats move it.
   public var idleClock = true
   public var notify: @Sendable (Notice) -> Void
+  /// Called from any thread when something that was waited for is done.
+  package var wake: @Sendable () -> Void = {}
   /// Tests only: a law that is broken on purpose.
   package var mutant: Mutant?
 
@@ -138,7 +140,8 @@ package final class PartitionRunner {
     commits = CommitPipeline(log: log, queue: commitQueue, options: options)
     core = try PartitionCore(
       topology: topology, registry: registry, inputCount: log.inputs.count,
-      outputs: commits.current.outputs, mutant: options.mutant)
+      outputs: commits.current.outputs, deadLetterForm: log.deadLetterForm,
+      mutant: options.mutant)
     sequencer = Sequencer(core: core, log: log, options: options)
     epoch = Epoch(
       number: 1, topologyHash: topology.hash, snapshot: 0,
@@ -207,8 +210,7 @@ package final class PartitionRunner {
   private func recover(_ committed: CommitPoint?, now: Int64) throws(LogError) {
     var loaded: SnapshotHeader?
     if let committed { loaded = try loadNewest(upTo: committed.number) }
-    let lastNumber = committed?.number ?? 0
-    commits.start(after: lastNumber)
+    commits.start(at: committed)
     if let loaded {
       lastSnapshotNumber = loaded.number
       try sequencer.start(at: nil)
@@ -227,7 +229,13 @@ package final class PartitionRunner {
       return beginJournal()
     }
     core.outputsEnabled = options.mutant == .outputsOnTooEarly
-    recovery = Recovery(journal: journal, committed: committed)
+    if log.repeatsLastCommit {
+      // Its outputs are made again and sent under the same number.
+      commits.start(at: CommitPoint(number: committed.number - 1, nextOffsets: []))
+      recovery = Recovery(journal: journal, committed: committed, repeating: committed.number)
+    } else {
+      recovery = Recovery(journal: journal, committed: committed)
+    }
     options.notify(
       Notice(
         .info, partition: options.partition,
@@ -283,7 +291,8 @@ package final class PartitionRunner {
     do throws(TopologyError) {
       core = try PartitionCore(
         topology: topology, registry: registry, inputCount: log.inputs.count,
-        outputs: commits.current.outputs, mutant: options.mutant)
+        outputs: commits.current.outputs, deadLetterForm: log.deadLetterForm,
+        mutant: options.mutant)
     } catch { throw LogError(.configuration, error.description) }
     let header = try core.restore(
       number, from: store, inputs: log.inputs, partition: options.partition,
@@ -340,6 +349,19 @@ package final class PartitionRunner {
 
   package var isRecovering: Bool { recovery != nil }
 
+  /// When there may be something to do that no record and no answer announces, in monotonic ms.
+  /// For a live partition that has nothing to do now.
+  package func wakesAt(now: Int64) -> Int64 {
+    var at = Int64.max
+    if recovery == nil {
+      if snapshot != nil || wantsSnapshot { return now }
+      if snapshots != nil, let every = options.snapshotEvery { at = lastSnapshotAt + every }
+      if !commits.isBusy, hasUncommitted { at = min(at, commits.sealedAt + options.commitEvery) }
+      at = min(at, sequencer.wakesAt(now: now, idles: options.idleClock))
+    }
+    return min(at, commits.triesAgainAt ?? Int64.max)
+  }
+
   /// Does some work and says whether there is more.
   package func step(now: Int64) throws(LogError) -> Sequencer.Progress {
     try commits.poll(now: now)
@@ -382,6 +404,7 @@ package final class PartitionRunner {
     if let committed = work.committed { try check(committed) }
     recovery = nil
     core.outputsEnabled = options.mutant != .outputsOffTooLong
+    if work.repeats != nil { sealRepeated(now: now) }
     beginJournal()
     options.notify(Notice(.info, partition: options.partition, "recovered; outputs are on"))
     return .advanced
@@ -429,6 +452,13 @@ package final class PartitionRunner {
     core.write(to: commits.current.outputs)
     if options.mode == .live { core.outputsEnabled = true }
     beginJournal()
+  }
+
+  /// Hands over the outputs of the last commit of the run before, even where there are none: the
+  /// numbers that follow go on from its.
+  private func sealRepeated(now: Int64) {
+    commits.seal(journal: [], nextOffsets: sequencer.nextOffsets, now: now)
+    core.write(to: commits.current.outputs)
   }
 
   // MARK: Snapshots
@@ -503,13 +533,19 @@ package final class PartitionRunner {
     guard let snapshots else { return }
     let (kept, partition, notify) = (options.snapshotsKept, options.partition, options.notify)
     let unusable = unusableSnapshots
+    let log = log
     snapshotQueue.submit {
       do throws(LogError) {
         let mine = try snapshots.list().filter { $0 <= number }
-        let usable = mine.filter { !unusable.contains($0) }
-        for old in mine where !usable.prefix(kept).contains(old) { try snapshots.remove(old) }
+        let usable = mine.filter { !unusable.contains($0) }.prefix(kept)
+        for old in mine where !usable.contains(old) { try snapshots.remove(old) }
+        // With fewer than are to be kept, the log's beginning may still be what is fallen back to.
+        if usable.count == kept, let oldest = usable.last { try log.forgetJournal(through: oldest) }
       } catch {
-        notify(Notice(.warning, partition: partition, "an old snapshot stays: \(error.message)"))
+        notify(
+          Notice(
+            .warning, partition: partition,
+            "what no snapshot needs any more stays: \(error.message)"))
       }
     }
   }
@@ -575,6 +611,26 @@ package final class PartitionRunner {
     return true
   }
   private var triedLastSnapshot = false
+
+  /// Gives the partition up for now. State, and what is not committed of it, stays for `resume`.
+  /// From here until `resume` nothing else may be called but `close`.
+  package func park() {
+    snapshot?.abandon()
+    snapshot = nil
+    commitQueue.submit { [log] in log.park() }
+  }
+
+  /// Goes on after `park`, once its work on the commit queue is over. False where somebody else
+  /// has committed meanwhile: then this state is out of date, and of no more use.
+  package func resume(now: Int64) throws(LogError) -> Bool {
+    guard commits.resume(at: try log.committed(), now: now) else { return false }
+    lastSnapshotAt = now
+    try sequencer.start(at: nil)
+    return true
+  }
+
+  /// Gives a parked partition up for good.
+  package func close() { commitQueue.submit { [log] in log.close() } }
 
   /// Gives the partition up as it is; what is not committed is done again by whoever takes over.
   package func abandon() {
