@@ -12,6 +12,7 @@ public enum OperatorRegistry {
     OperatorType(Deduplicate.self),
     OperatorType(Identity.self),
     OperatorType(Journeys.self),
+    OperatorType(Learner.self),
     OperatorType(Pacing.self),
     OperatorType(Posteriors.self),
     OperatorType(Safety.self),

@@ -59,6 +59,17 @@ import Testing
     try expect(pacing().describe(form), golden: "pacing.\(form)")
   }
 
+  private func learning() throws -> CheckedTopology {
+    try CheckedTopology.load(
+      path: LoadTests.root + "/Topologies/learning.yaml",
+      registry: OperatorRegistry.all.map(\.description))
+  }
+
+  @Test(arguments: CheckedTopology.DescriptionForm.allCases)
+  func learningIsDescribed(_ form: CheckedTopology.DescriptionForm) throws {
+    try expect(learning().describe(form), golden: "learning.\(form)")
+  }
+
   private func shippedLive() throws -> CheckedTopology {
     try CheckedTopology.load(
       path: LoadTests.root + "/Topologies/live.yaml",
@@ -109,6 +120,7 @@ import Testing
     try expect(tally().settingsReference, golden: "tally.settings")
     try expect(attribution().settingsReference, golden: "attribution.settings")
     try expect(pacing().settingsReference, golden: "pacing.settings")
+    try expect(learning().settingsReference, golden: "learning.settings")
     try expect(shippedLive().settingsReference, golden: "loop.settings")
     try expect(SettingsReference.text(for: registry), golden: "all.settings")
   }

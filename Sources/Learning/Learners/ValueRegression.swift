@@ -109,6 +109,14 @@ public struct ValueRegression: Sendable {
     return Elementary.exp(min(max(logarithm, -limit), limit))
   }
 
+  /// The same without a score, where nothing else is asked of it.
+  @inlinable @inline(__always)
+  public func expected(_ features: ActiveFeatures<Coordinate>, _ total: Total) -> Double {
+    var mean = total.bias.mean
+    for i in 0..<features.count { mean += features.at(i).pointee.mean * features.values[i] }
+    return expected(Score(mean: mean, variance: 0), total)
+  }
+
   /// Learns an amount above 0; others have no logarithm and teach nothing.
   ///
   /// - Parameter weight: Finite, not negative.

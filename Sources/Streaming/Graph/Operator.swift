@@ -74,6 +74,16 @@ public struct Entry: ~Copyable {
     guard event.pointee.detail >= 0, let batch else { return nil }
     return batch._withUnsafeGuaranteedRef { $0.details(of: event.pointee) }
   }
+
+  /// The features that the entry's event brought, in the order of its record. Valid while the entry
+  /// is walked.
+  @inline(__always)
+  public func features(of event: UnsafePointer<Event>) -> UnsafeBufferPointer<Feature> {
+    guard event.pointee.featuresCount > 0, let batch else {
+      return UnsafeBufferPointer(start: nil, count: 0)
+    }
+    return batch._withUnsafeGuaranteedRef { $0.features(of: event.pointee) }
+  }
 }
 
 /// What an operator is made from.

@@ -26,6 +26,8 @@ public struct StreamType: Hashable, Sendable, CustomStringConvertible {
   public static let touches = StreamType("touches")
   /// Which touches get the credit for a conversion.
   public static let attributions = StreamType("attributions")
+  /// What a model expected of an impression, and what became of it.
+  public static let predictions = StreamType("predictions")
   /// What is believed about an ad: rates, value, return, and the counts behind them.
   public static let estimates = StreamType("estimates", compacted: true)
   /// How fast a campaign may spend.

@@ -8,12 +8,14 @@
 
 /// A block of zeroed memory for rows.
 ///
-/// Large blocks come straight from the kernel: lazily, so that growing does not stop the stream to
-/// clear them, and in huge pages where there are any, because rows are found by hash and each
-/// would otherwise cost a miss in the page tables besides the one in the caches. Blocks of medium
-/// size share huge pages (`HugePagePool`); small ones are the C library's.
+/// Blocks begin with a cache line, so that a row of half or a quarter of one never stands on two,
+/// and rows may hold vectors. Large blocks come straight from the kernel: lazily, so that growing
+/// does not stop the stream to clear them, and in huge pages where there are any, because rows are
+/// found by hash and each would otherwise cost a miss in the page tables besides the one in the
+/// caches. Blocks of medium size share huge pages (`HugePagePool`); small ones are the C library's.
 package struct StateMemory {
   static let hugePageBytes = 2 << 20
+  private static let alignment = 64
   /// Blocks of at least this size take memory only where they are used.
   static let lazyBytes = hugePageBytes
 
@@ -33,7 +35,7 @@ package struct StateMemory {
     self.byteCount = max(byteCount, 1)
     let memory =
       if self.byteCount < HugePagePool.smallestBlock {
-        calloc(self.byteCount, 1)
+        StateMemory.small(self.byteCount)
       } else if self.byteCount <= HugePagePool.largestBlock {
         HugePagePool.shared.take(self.byteCount)
       } else {
@@ -41,6 +43,13 @@ package struct StateMemory {
       }
     guard let memory else { return nil }
     base = memory
+  }
+
+  private static func small(_ byteCount: Int) -> UnsafeMutableRawPointer? {
+    var memory: UnsafeMutableRawPointer?
+    guard posix_memalign(&memory, alignment, byteCount) == 0, let memory else { return nil }
+    memory.initializeMemory(as: UInt8.self, repeating: 0, count: byteCount)
+    return memory
   }
 
   package func deallocate() {
