@@ -97,7 +97,7 @@ public struct Pacing: Operator {
   }
 
   /// Budgets, what is spent of them, and how fast it may go on.
-  public func answer(
+  public func query(
     _ query: Query, _ entry: borrowing Entry, to json: inout JSONWriter
   ) -> Bool {
     guard Int(query.campaign) < campaigns.count else { return false }

@@ -5,7 +5,7 @@ public import Streaming
 // What `safety` says when it is asked: what stands of an ad, and why.
 
 extension Safety {
-  public func answer(
+  public func query(
     _ query: Query, _ entry: borrowing Entry, to json: inout JSONWriter
   ) -> Bool {
     if query.ad >= 0 { return answer(forAd: query.ad, entry, to: &json) }

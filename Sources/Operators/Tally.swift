@@ -83,7 +83,7 @@ public struct Tally: Operator {
     }
   }
 
-  public func answer(
+  public func query(
     _ query: Query, _ entry: borrowing Entry, to json: inout JSONWriter
   ) -> Bool {
     guard query.ad >= 0, Int(query.ad) < totals.count else { return false }

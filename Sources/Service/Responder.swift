@@ -302,8 +302,8 @@ final class Responder: Sendable {
     if let failure = await intake.append(accepted) {
       return Reply.error(
         .serviceUnavailable, "not_appended",
-        failure.message + " It is not known that all events are in the log; send them again: the "
-          + "same event counts once."
+        failure.message + " It is not known that all events are in the log; send them again: "
+          + "`deduplicate` drops what is there already."
       ).with(.retryAfter, "1")
     }
     counts.accepted(accepted.count)

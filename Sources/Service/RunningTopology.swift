@@ -47,8 +47,7 @@ public protocol EventIntake: Sendable {
   /// Appends records and returns when they are durable. May block: it is called on a thread of its
   /// own, by one at a time.
   ///
-  /// - Throws: Where it is not known that all are in the log. They may be sent again: the same
-  ///   event counts once.
+  /// - Throws: Where it is not known that all are in the log. They may be sent again.
   func append(_ records: [IncomingRecord]) throws(LogError)
 
   /// Called now and then while nothing comes: what is held may be given back.

@@ -72,6 +72,12 @@ public final class TopologyDriver {
   /// The last clock entry.
   public var clock: EventTime { runner.core.clock }
 
+  /// What the operators say of a campaign or an ad, as JSON; nil where nothing is known of it.
+  public func answer(_ question: Question) -> String? {
+    guard case .known(let json) = runner.core.answer(question, partition: 0) else { return nil }
+    return String(decoding: json, as: UTF8.self)
+  }
+
   /// Counters of operators, as `operator.name`.
   public func counter(_ name: String) -> Int64? {
     runner.core.counters.first { $0.name == name }?.value

@@ -50,13 +50,13 @@ final class Scratch {
   static func copyDescriptors(of path: String) -> [Int32] {
     var file = stat()
     guard stat(path, &file) == 0 else { return [] }
-    return (0..<getdtablesize()).compactMap { descriptor in
+    // All of them first: a copy is one of the file's too, and would be copied again.
+    let found = (0..<getdtablesize()).filter { descriptor in
       var other = stat()
-      guard fstat(descriptor, &other) == 0, other.st_dev == file.st_dev,
-        other.st_ino == file.st_ino
-      else { return nil }
-      return dup(descriptor)
+      return fstat(descriptor, &other) == 0 && other.st_dev == file.st_dev
+        && other.st_ino == file.st_ino
     }
+    return found.map { dup($0) }
   }
 
   static func exists(_ path: String) -> Bool { access(path, F_OK) == 0 }

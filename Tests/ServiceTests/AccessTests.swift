@@ -9,7 +9,7 @@ import Testing
   private static let secret = "correct-horse-battery"
 
   @Test func onlyWhoShowsTheTokenGetsIn() async throws {
-    try await withWorld(configure: { $0.token = BearerToken(AccessTests.secret) }) { world in
+    try await withWorld(token: BearerToken(AccessTests.secret)) { world in
       let port = world.port
       for open in ["/health/live", "/health/ready"] {
         #expect(await ask(port, open).status == 200)
@@ -119,7 +119,7 @@ import Testing
 
   /// Whoever is slow loses the connection; nobody else notices.
   @Test func slowClientsDoNotStandInTheWay() async throws {
-    try await withWorld(configure: { $0.requestTimeout = .milliseconds(300) }) { world in
+    try await withWorld(requestTimeout: .milliseconds(300)) { world in
       let port = world.port
       async let ends = withTaskGroup(of: Bool.self) { group in
         for part in [

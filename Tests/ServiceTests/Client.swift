@@ -152,7 +152,7 @@ func ask(_ port: Int, _ target: String, headers: [String] = []) async -> Answer 
 
 /// Asks again and again until the answer is as wanted.
 func until(
-  _ what: String, _ ask: () async -> Answer, _ isWanted: (Answer) -> Bool
+  _ what: String, _ ask: @autoclosure () async -> Answer, _ isWanted: (Answer) -> Bool
 ) async -> Answer {
   var answer = Answer()
   for _ in 0..<3_000 {

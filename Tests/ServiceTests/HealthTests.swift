@@ -29,7 +29,7 @@ import Testing
   @Test func isReadyOnceCaughtUpAndNotWhileItStops() async throws {
     try await withWorld { world in
       world.add(id: "1", account: "acme")
-      let ready = await until("the event", { await ask(world.port, "/health/ready") }) {
+      let ready = await until("the event", await ask(world.port, "/health/ready")) {
         $0.body.contains(#""records":1"#)
       }
       #expect(ready.status == 200)

@@ -46,7 +46,7 @@ import Testing
         taken.map(\.topic) == ["events", "events", "clicks"] + Array(repeating: "events", count: 4))
       #expect(taken.allSatisfy { $0.time == World.time && $0.receivedAt > World.time })
       _ = await until(
-        "the events", { await ask(world.port, "/v1/accounts/acme/campaigns/c/ads/a") }
+        "the events", await ask(world.port, "/v1/accounts/acme/campaigns/c/ads/a")
       ) { $0.value("operators", "totals", "impressions") as? Int == 6 }
     }
   }
@@ -95,7 +95,7 @@ import Testing
   }
 
   @Test func refusesWhatIsTooLarge() async throws {
-    try await withWorld(configure: { $0.bodyBytesMax = 10_000 }) { world in
+    try await withWorld(bodyBytesMax: 10_000) { world in
       let port = world.port
       let record = World.record(id: "1", account: "acme")
       let large = String(repeating: record + "\n", count: 200)

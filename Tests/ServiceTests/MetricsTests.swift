@@ -103,7 +103,7 @@ struct Exposition {
       world.append("{", account: small)
       world.append(#"{"type":"what"}"#, account: small)
       var found = Exposition("\n")
-      _ = await until("the counts", { await ask(world.port, "/metrics") }) {
+      _ = await until("the counts", await ask(world.port, "/metrics")) {
         found = Exposition($0.body)
         return found.sum("bidmill_events_total") == 43
           && found.sum("bidmill_hot_account_events") >= 40

@@ -12,7 +12,7 @@ import Testing
       world.add(id: "1", account: "acme", campaign: "spring/summer", ad: "100% é")
       world.add("click", id: "2", account: "acme", campaign: "spring/summer", ad: "100% é")
       let target = "/v1/accounts/acme/campaigns/spring%2Fsummer/ads/100%25%20%C3%A9"
-      let answer = await until("the click", { await ask(world.port, target) }) {
+      let answer = await until("the click", await ask(world.port, target)) {
         $0.value("operators", "totals", "clicks") as? Int == 1
       }
       #expect(answer.status == 200)
@@ -40,7 +40,7 @@ import Testing
       world.add(id: "1", account: "acme", campaign: "c", ad: "a")
       world.add(id: "2", account: "acme", campaign: "d", ad: "a")
       world.add(id: "3", account: "acme", campaign: "d", ad: "b")
-      _ = await until("the events", { await ask(world.port, "/v1/accounts/acme/ads/b") }) {
+      _ = await until("the events", await ask(world.port, "/v1/accounts/acme/ads/b")) {
         $0.status == 200
       }
       for (target, status, code) in [
@@ -93,7 +93,7 @@ import Testing
 
   @Test func tellsOfTheTopology() async throws {
     try await withWorld { world in
-      let answer = await until("reports", { await ask(world.port, "/v1/topology") }) {
+      let answer = await until("reports", await ask(world.port, "/v1/topology")) {
         ($0.value("epochs") as? [Any])?.count == 2
       }
       #expect(answer.text("name") == "world")
@@ -137,7 +137,7 @@ import Testing
       }
       for account in accounts {
         let target = "/v1/accounts/\(account)/campaigns/c/ads/a"
-        let last = await until("all events", { await ask(world.port, target) }) {
+        let last = await until("all events", await ask(world.port, target)) {
           $0.value("operators", "totals", "impressions") as? Int == 1 + 4 * 64 * 5 / 8
         }
         #expect(last.status == 200)

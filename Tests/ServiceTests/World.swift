@@ -31,7 +31,9 @@ final class World: Sendable {
   /// Partitions of accounts, as a producer would choose them.
   static let partitionCount = 2
 
-  init(configure: (inout ServiceConfiguration) -> Void = { _ in }) throws {
+  init(
+    token: BearerToken? = nil, bodyBytesMax: Int? = nil, requestTimeout: Duration? = nil
+  ) throws {
     topology = try CheckedTopology.parse(
       text: World.topologyText, file: "world.yaml",
       registry: OperatorRegistry.all.map(\.description))
@@ -53,7 +55,9 @@ final class World: Sendable {
     var configuration = try ServiceConfiguration(
       address: ServiceAddress(host: "127.0.0.1", port: 0))
     configuration.version = "1.2.3"
-    configure(&configuration)
+    configuration.token = token
+    if let bodyBytesMax { configuration.bodyBytesMax = bodyBytesMax }
+    if let requestTimeout { configuration.requestTimeout = requestTimeout }
     service = HTTPService(configuration)
     intake = MemoryIntake(brokers)
   }
@@ -77,7 +81,7 @@ final class World: Sendable {
       hasEnded.signal()
     }
     if attached {
-      _ = await until("readiness", { await ask(self.port, "/health/ready") }) { $0.status == 200 }
+      _ = await until("readiness", await ask(self.port, "/health/ready")) { $0.status == 200 }
     }
   }
 
@@ -141,11 +145,11 @@ final class World: Sendable {
 
 /// Runs `body` in a world that is cleared away afterwards.
 func withWorld(
-  attached: Bool = true, running: Bool = true,
-  configure: (inout ServiceConfiguration) -> Void = { _ in },
+  attached: Bool = true, running: Bool = true, token: BearerToken? = nil,
+  bodyBytesMax: Int? = nil, requestTimeout: Duration? = nil,
   _ body: (World) async throws -> Void
 ) async throws {
-  let world = try World(configure: configure)
+  let world = try World(token: token, bodyBytesMax: bodyBytesMax, requestTimeout: requestTimeout)
   try await world.start(attached: attached, running: running)
   do { try await body(world) } catch {
     await world.stop(running: running)

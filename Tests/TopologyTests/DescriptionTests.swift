@@ -81,6 +81,16 @@ import Testing
     try expect(shippedLive().describe(form), golden: "loop.\(form)")
   }
 
+  /// On Kafka the same happens: the two files differ in where events come from and results go.
+  @Test func theLoopOnKafkaIsTheSameLoop() throws {
+    let kafka = try CheckedTopology.load(
+      path: LoadTests.root + "/Topologies/live-kafka.yaml",
+      registry: OperatorRegistry.all.map(\.description))
+    #expect(try kafka.canonicalText == shippedLive().canonicalText)
+    #expect(kafka.check(for: .run) == [])
+    #expect(kafka.warnings == [])
+  }
+
   /// Another release of the time zones moves days and begins another epoch.
   @Test func compiledInDataChangesTheHash() throws {
     #expect(try pacing().canonicalText.contains(#"  data "tz 20"#))

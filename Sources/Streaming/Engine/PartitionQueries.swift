@@ -72,7 +72,7 @@ extension PartitionCore {
   /// Rows of ads that are looked at in one go: well below a millisecond.
   private static let adsPerSlice: Int32 = 8_192
 
-  func answer(_ question: Question, partition: Int) -> PartitionAnswer {
+  package func answer(_ question: Question, partition: Int) -> PartitionAnswer {
     guard let account = directory.accounts.row(of: question.account, parent: -1, parentHash: 0)
     else { return .unknownAccount }
     guard
@@ -96,7 +96,7 @@ extension PartitionCore {
     json.member("time", clock)
     json.key("operators")
     json.beginObject()
-    graph.answer(query, clockEntry(atTick: max(tick, 0)), to: &json)
+    graph.query(query, clockEntry(atTick: max(tick, 0)), to: &json)
     json.endObject()
     json.endObject()
     return .known(Array(json.bytes))

@@ -137,12 +137,12 @@ package final class Graph {
   }
 
   /// What each operator has to say, under its name, as members of an object that is open.
-  func answer(_ query: Query, _ entry: borrowing Entry, to json: inout JSONWriter) {
+  func query(_ query: Query, _ entry: borrowing Entry, to json: inout JSONWriter) {
     var answer = JSONWriter()
     for (name, node) in zip(operatorNames, nodes) {
       answer.removeAll()
       answer.beginObject()
-      guard node.answer(query, entry, to: &answer) else { continue }
+      guard node.query(query, entry, to: &answer) else { continue }
       answer.endObject()
       json.key(text: name)
       json.raw(answer.bytes)

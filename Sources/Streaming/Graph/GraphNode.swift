@@ -17,7 +17,7 @@ package class GraphNode {
   package func prefetch(_ batch: EventBatch) {}
   package func digest(into digest: inout StateDigest) {}
 
-  package func answer(
+  package func query(
     _ query: Query, _ entry: borrowing Entry, to json: inout JSONWriter
   ) -> Bool { false }
 }
@@ -51,9 +51,9 @@ package final class OperatorNode<O: Operator>: GraphNode {
 
   package override func digest(into digest: inout StateDigest) { op.pointee.digest(into: &digest) }
 
-  package override func answer(
+  package override func query(
     _ query: Query, _ entry: borrowing Entry, to json: inout JSONWriter
-  ) -> Bool { op.pointee.answer(query, entry, to: &json) }
+  ) -> Bool { op.pointee.query(query, entry, to: &json) }
 }
 
 /// Where sinks write: the transaction that is being filled, and what caused the current records.

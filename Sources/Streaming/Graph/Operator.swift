@@ -37,7 +37,7 @@ public protocol Operator: SendableMetatype {
   /// and not take long: the partition waits. `entry` has the time and no event.
   ///
   /// - Returns: false where it has nothing to say and wrote nothing.
-  func answer(_ query: Query, _ entry: borrowing Entry, to json: inout JSONWriter) -> Bool
+  func query(_ query: Query, _ entry: borrowing Entry, to json: inout JSONWriter) -> Bool
 
   /// Adds the canonical form of its state: per account, independent of row numbers, arrival order
   /// of accounts, table layout and partition.
@@ -51,7 +51,7 @@ extension Operator {
   public mutating func timers(_ due: UnsafeBufferPointer<Timer>, _ entry: borrowing Entry) {}
   public mutating func finish(_ entry: borrowing Entry) {}
   public func prefetch(_ batch: EventBatch) {}
-  public func answer(
+  public func query(
     _ query: Query, _ entry: borrowing Entry, to json: inout JSONWriter
   ) -> Bool { false }
   public func deallocate() {}

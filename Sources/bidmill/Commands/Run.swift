@@ -19,6 +19,10 @@ struct Run: ParsableCommand {
       run goes on where the last commit stands, and no record is published twice. Snapshots go to \
       the directory that the topology names.
 
+      While it works it answers over HTTP, on 127.0.0.1:8080 unless --http says otherwise: \
+      /health/live, /health/ready, /metrics, /v1/accounts/A/campaigns/C/ads/D; and it takes events \
+      in (POST /v1/events). The README explains each.
+
       SIGTERM and SIGINT (^C) drain, commit, take a last snapshot and end with 0; a second one ends \
       at once. On a local log one run of a topology at a time: another one is refused with 69. On \
       Kafka as many as there are partitions share them out, more stand by, and what one of them \

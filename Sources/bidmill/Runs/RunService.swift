@@ -49,7 +49,7 @@ struct RunService: Sendable {
         run.intake = KafkaIntake(
           KafkaSettings(
             brokers: kafka.brokers, group: topology.group, properties: kafka.properties),
-          topics: kafka.topics, partitionCount: partitionCount)
+          topics: topology.topology.sources.flatMap(\.kafkaTopics), partitionCount: partitionCount)
       }
       run.clientMetrics = { KafkaMetrics.write(KafkaStatistics.current, to: &$0) }
     case .files, nil: break
@@ -64,6 +64,12 @@ struct RunService: Sendable {
         Partitioner.murmur2(UnsafeRawBufferPointer($0), partitions: partitions)
       }
     }
+  }
+}
+
+extension Topology.Source {
+  fileprivate var kafkaTopics: [String] {
+    if case .kafka(let kafka) = transport { kafka.topics } else { [] }
   }
 }
 
