@@ -214,17 +214,13 @@ import Testing
     #expect(topic.errors.contains("bidmill log import"))
     work.write("kafka.yaml", Topologies.kafka)
     // What is wrong is said before a broker is asked.
-    for (option, message) in [
-      ("snapshots={ every: 1m }", "snapshots: { directory: state/live }"),
-      ("sinks.tallies={ from: totals, log: { directory: data } }", "sinks.tallies"),
-      ("delivery=at_least_once", "exactly_once"),
-    ] {
-      for command in [["run"], ["topics", "create"]] {
-        if command == ["topics", "create"], option.hasPrefix("snapshots") { continue }
-        let kafka = work.run(command + ["kafka.yaml", "--set", option])
-        #expect(kafka.status == 78, "\(option): \(kafka.errors)")
-        #expect(kafka.errors.contains(message), "\(option): \(kafka.errors)")
-      }
+    for command in [["run"], ["topics", "create"]] {
+      let kafka = work.run(
+        command + [
+          "kafka.yaml", "--set", "sinks.tallies={ from: totals, log: { directory: data } }",
+        ])
+      #expect(kafka.status == 78, "\(kafka.errors)")
+      #expect(kafka.errors.contains("sinks.tallies"), "\(kafka.errors)")
     }
     #expect(work.run("topics", "create", Workplace.tally).status == 78)
     work.write(
