@@ -44,6 +44,8 @@ public struct RunnerOptions: Sendable {
   /// Milliseconds between snapshots (live); nil for none but the one of a clean stop.
   public var snapshotEvery: Int64?
   public var snapshotsKept: Int
+  /// Live: state is made anew from the log's beginning, and what is published of it once more.
+  public var rebuilds = false
   /// State that no log and no snapshot holds any more may be given up.
   public var acceptLoss: Bool
   /// A replay stops before the first event at or after this time.
@@ -110,6 +112,10 @@ package final class PartitionRunner {
   package private(set) var sequencer: Sequencer
   private var commits: CommitPipeline
   private var recovery: Recovery?
+  /// State is rebuilt and has to be kept before anything is published of it.
+  private var isKeepingRebuilt = false
+  /// The epoch and the number of the snapshot that state was loaded from.
+  private var loadedFrom: (epoch: Epoch, number: Int64)?
   private var snapshot: SnapshotWriting?
   private var lastSnapshotAt: Int64 = 0
   private var lastSnapshotNumber: Int64 = -1
@@ -181,6 +187,7 @@ package final class PartitionRunner {
     if let fromSnapshot, let snapshots {
       let header = try load(fromSnapshot, from: snapshots)
       loaded = header.number
+      loadedFrom = (header.epoch, header.number)
       try sequencer.start(at: nil)
       core.outputsEnabled = header.epoch.topologyHash == topology.hash
     } else {
@@ -206,13 +213,18 @@ package final class PartitionRunner {
 
   private func recover(_ committed: CommitPoint?, now: Int64) throws(LogError) {
     var loaded: SnapshotHeader?
-    if let committed { loaded = try loadNewest(upTo: committed.number) }
+    if let committed, !options.rebuilds { loaded = try loadNewest(upTo: committed.number) }
     let lastNumber = committed?.number ?? 0
     commits.start(after: lastNumber)
     if let loaded {
       lastSnapshotNumber = loaded.number
       try sequencer.start(at: nil)
       adoptEpoch(loaded.epoch, loaded: loaded.number)
+      loadedFrom = (loaded.epoch, loaded.number)
+      // The commit that was to say so may never have come.
+      if loaded.epoch.isRebuild, epoch == loaded.epoch {
+        epochIsNew = loaded.number == epoch.snapshot
+      }
     } else {
       guard try startWithoutSnapshot(committed) else { return beginJournal() }
     }
@@ -231,7 +243,8 @@ package final class PartitionRunner {
     options.notify(
       Notice(
         .info, partition: options.partition,
-        "recovering from commit \(loaded?.number ?? 0) to \(committed.number)"))
+        "\(options.rebuilds ? "rebuilding" : "recovering") from commit \(loaded?.number ?? 0) to "
+          + "\(committed.number)"))
   }
 
   /// Without a snapshot state is rebuilt from the log's first record, if that is still there.
@@ -243,7 +256,8 @@ package final class PartitionRunner {
       try sequencer.start(at: first)
       return true
     }
-    guard options.acceptLoss else {
+    guard options.acceptLoss, !options.rebuilds else {
+      if options.rebuilds { throw cannotRebuild(input, offset) }
       throw LogError(
         .missing,
         "\(input.topic) partition \(input.partition) begins at offset \(offset): the records "
@@ -256,6 +270,14 @@ package final class PartitionRunner {
         "state before offset \(offset) of \(input.topic) is given up (--accept-loss)"))
     try sequencer.start(at: committed?.nextOffsets ?? first)
     return false
+  }
+
+  private func cannotRebuild(_ input: LogInput, _ offset: Int64) -> LogError {
+    LogError(
+      .missing,
+      "\(input.topic) partition \(input.partition) begins at offset \(offset): the records before "
+        + "were removed, and without them state cannot be rebuilt. Bring them back, or start without "
+        + "--rebuild; nothing was changed.")
   }
 
   private func loadNewest(upTo number: Int64) throws(LogError) -> SnapshotHeader? {
@@ -345,6 +367,7 @@ package final class PartitionRunner {
     try commits.poll(now: now)
     if recovery != nil { return try recoverStep(now: now) }
     try tendSnapshot(now: now)
+    if isKeepingRebuilt { return try awaitRebuiltSnapshot() }
     guard !isBackedUp else { return .waiting }
     if let speed = options.speed { sequencer.pace(speed, startedAt: startedAt, now: now) }
     let isCopying = snapshot.map { !$0.isCopied } ?? false
@@ -373,6 +396,7 @@ package final class PartitionRunner {
       } else {
         adoptEpoch(epoch, loaded: lastSnapshotNumber)
       }
+      if epoch.isRebuild { try passRebuild(epoch) }
     }
     if options.mode == .audit {
       commitIfDue(now: now)
@@ -382,9 +406,66 @@ package final class PartitionRunner {
     if let committed = work.committed { try check(committed) }
     recovery = nil
     core.outputsEnabled = options.mutant != .outputsOffTooLong
+    if options.rebuilds { return try finishRebuild(now: now) }
     beginJournal()
     options.notify(Notice(.info, partition: options.partition, "recovered; outputs are on"))
     return .advanced
+  }
+
+  // MARK: Rebuilding
+
+  /// State stands at the last commit, made anew. It begins an epoch of its own, and is kept before
+  /// that epoch's first commit: whoever starts after a crash goes on from it, and before it is kept
+  /// nothing has changed.
+  private func finishRebuild(now: Int64) throws(LogError) -> Sequencer.Progress {
+    core.rebuilt()
+    let number = epochIsNew ? epoch.number : epoch.number &+ 1
+    epoch = Epoch(
+      number: number, topologyHash: topology.hash, snapshot: commits.lastSealed,
+      tickMilliseconds: topology.topology.time.tick.milliseconds, topology: topology.canonicalText)
+    epoch.isRebuild = true
+    epochIsNew = true
+    beginJournal()
+    guard snapshots != nil else { return .advanced }
+    isKeepingRebuilt = true
+    lastSnapshotNumber = -1
+    try beginSnapshot(now: now)
+    return .advanced
+  }
+
+  /// Nothing else is done meanwhile: `tendSnapshot` writes it.
+  private func awaitRebuiltSnapshot() throws(LogError) -> Sequencer.Progress {
+    if snapshot != nil { return .waiting }
+    guard lastSnapshotNumber == epoch.snapshot else {
+      throw LogError(
+        .unavailable,
+        "the rebuilt state could not be written as snapshot \(epoch.snapshot); nothing was changed: "
+          + "make room where snapshots go, and start again with --rebuild")
+    }
+    isKeepingRebuilt = false
+    options.notify(
+      Notice(
+        .info, partition: options.partition,
+        "rebuilt up to commit \(epoch.snapshot); what stands is published again"))
+    return .advanced
+  }
+
+  /// The journal comes to where an earlier run has rebuilt state.
+  ///
+  /// State that was made under the same topology from the log's beginning is what that run had
+  /// then. State of another one is not, and only the rebuild's own snapshot would do.
+  private func passRebuild(_ rebuild: Epoch) throws(LogError) {
+    if let loadedFrom {
+      if loadedFrom.number >= rebuild.snapshot { return }
+      guard loadedFrom.epoch.topologyHash == rebuild.topologyHash else {
+        throw LogError(
+          .missing,
+          "state was rebuilt at commit \(rebuild.snapshot), and the snapshots from there on are not "
+            + "readable: what came before is another state. Bring one back, or start with --rebuild."
+        )
+      }
+    }
+    if rebuild.topologyHash == topology.hash { core.rebuilt() }
   }
 
   /// Offsets that the journal leads to and offsets that were committed must be the same.
@@ -437,6 +518,9 @@ package final class PartitionRunner {
   package func requestSnapshot() { if snapshots != nil { wantsSnapshot = true } }
 
   package var isTakingSnapshot: Bool { snapshot != nil }
+
+  /// The epoch of the snapshot that state was loaded from.
+  package var snapshotEpoch: Epoch? { loadedFrom?.epoch }
 
   /// Number of the newest finished snapshot; -1 before the first.
   package var newestSnapshot: Int64 { lastSnapshotNumber }

@@ -44,6 +44,17 @@ struct Run: ParsableCommand {
   @Flag(help: "Begin with empty state where the log no longer holds what it was made of.")
   var acceptLoss = false
 
+  @Flag(
+    help: ArgumentHelp(
+      "Make state anew from the log's beginning, under the topology as it is now.",
+      discussion: """
+        Follows the journal to the last commit with outputs off, keeps that state as a snapshot, and \
+        publishes bid parameters and tallies again, with rising `seq`. Attributions stay as they \
+        were published. The log and its journal must be there from their beginning. Once is enough: \
+        leave it out when the run is started again.
+        """))
+  var rebuild = false
+
   /// For those who start a run and may be killed: without them it ends as it does on SIGTERM.
   @Flag(help: .hidden)
   var endWithParent = false
@@ -73,6 +84,7 @@ struct Run: ParsableCommand {
     var live = LiveRun(
       topology: checked, workers: workers, acceptLoss: acceptLoss,
       exitWhenIdle: exitWhenIdle?.span, isQuiet: report.quiet)
+    live.rebuilds = rebuild
     live.onStart = { stop.connect($0) }
     let outcome = try live.run()
     if outcome.isRecovering {

@@ -9,6 +9,8 @@ struct LiveRun {
   var topology: CheckedTopology
   var workers: Int?
   var acceptLoss = false
+  /// State is made anew from the log's beginning.
+  var rebuilds = false
   /// Stop once nothing new has come for so long.
   var exitWhenIdle: TimeSpan?
   var isQuiet = false
@@ -86,15 +88,17 @@ struct LiveRun {
     let (snapshots, commit) = (topology.topology.snapshots, topology.topology.commit)
     let notices = NoticeLog()
     return try logs.enumerated().map { index, log in
-      Engine.Partition(
+      var options = RunnerOptions(
+        mode: .live, partition: index, partitionCount: logs.count,
+        commitEvery: commit.every.milliseconds, commitEvents: commit.events,
+        snapshotEvery: snapshots.every.milliseconds, snapshotsKept: snapshots.keep,
+        acceptLoss: acceptLoss, notify: notices.notify)
+      options.rebuilds = rebuilds
+      return Engine.Partition(
         log: log.log,
         snapshots: try DirectorySnapshotStore(
           directory: directory, name: topology.topology.name, partition: Int32(index)),
-        options: RunnerOptions(
-          mode: .live, partition: index, partitionCount: logs.count,
-          commitEvery: commit.every.milliseconds, commitEvents: commit.events,
-          snapshotEvery: snapshots.every.milliseconds, snapshotsKept: snapshots.keep,
-          acceptLoss: acceptLoss, notify: notices.notify))
+        options: options)
     }
   }
 }
