@@ -33,9 +33,14 @@ final class KafkaClient: @unchecked Sendable {
     /// Why a record was not delivered, the first of them.
     let delivery = Mutex<rd_kafka_resp_err_t?>(nil)
     let reports = Mutex<[Report]>([])
+    /// What a person has to see to: who the client says it is, is not believed.
+    let refusal = Mutex<String?>(nil)
+    /// Every broker was out of reach when it was last tried.
+    let areBrokersAway = Mutex(false)
   }
 
   let handle: OpaquePointer
+  let settings: KafkaSettings
   private let complaints: Complaints
   // The library holds it as its opaque value until it is destroyed.
   private let retained: Unmanaged<Complaints>
@@ -43,9 +48,10 @@ final class KafkaClient: @unchecked Sendable {
   /// - Parameters:
   ///   - owned: Properties that nobody may change.
   ///   - preferred: Properties that the settings' own go before; unknown ones are left out.
+  ///   - events: `RD_KAFKA_EVENT_…` that come by the queue instead of by callbacks.
   init(
     _ kind: Kind, _ settings: KafkaSettings, owned: [(String, String)],
-    preferred: [(String, String)]
+    preferred: [(String, String)], events: Int32 = 0
   ) throws(LogError) {
     let complaints = Complaints()
     let retained = Unmanaged.passRetained(complaints)
@@ -65,6 +71,20 @@ final class KafkaClient: @unchecked Sendable {
       throw error
     }
     rd_kafka_conf_set_opaque(configuration, retained.toOpaque())
+    if events != 0 { rd_kafka_conf_set_events(configuration, events) }
+    rd_kafka_conf_set_error_cb(configuration) { _, code, reason, opaque in
+      guard let opaque else { return }
+      let complaints = Unmanaged<Complaints>.fromOpaque(opaque).takeUnretainedValue()
+      let text = reason.map { String(cString: $0) } ?? ""
+      switch rd_kafka_resp_err_t(code) {
+      case RD_KAFKA_RESP_ERR__AUTHENTICATION, RD_KAFKA_RESP_ERR__SSL,
+        RD_KAFKA_RESP_ERR_SASL_AUTHENTICATION_FAILED:
+        complaints.refusal.withLock { $0 = text }
+      case RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN:
+        complaints.areBrokersAway.withLock { $0 = true }
+      default: break
+      }
+    }
     rd_kafka_conf_set_log_cb(configuration) { client, level, _, text in
       // 0 to 4: from emergencies to warnings.
       guard level <= 4, let client, let text, let opaque = rd_kafka_opaque(client) else { return }
@@ -109,18 +129,36 @@ final class KafkaClient: @unchecked Sendable {
     }
     if kind == .consumer { rd_kafka_poll_set_consumer(handle) }
     self.handle = handle
+    self.settings = settings
     self.complaints = complaints
     self.retained = retained
   }
 
   deinit {
-    // Closing would be for members of a group; partitions are assigned by hand.
+    // Closing would leave the group, which whoever joined it does beforehand, and without waiting
+    // for good.
     rd_kafka_destroy_flags(handle, RD_KAFKA_DESTROY_F_NO_CONSUMER_CLOSE)
     retained.release()
   }
 
   /// What the library last warned of.
   var lastComplaint: String? { complaints.last.withLock { $0 } }
+
+  /// Why the cluster did not believe the client since the last call.
+  func takeRefusal() -> String? {
+    complaints.refusal.withLock { refusal in
+      defer { refusal = nil }
+      return refusal
+    }
+  }
+
+  /// Whether all brokers were found out of reach since the last call.
+  func takeAbsence() -> Bool {
+    complaints.areBrokersAway.withLock { isAway in
+      defer { isAway = false }
+      return isAway
+    }
+  }
 
   /// Why the first record failed that did since the last call.
   func takeDeliveryError() -> rd_kafka_resp_err_t? {

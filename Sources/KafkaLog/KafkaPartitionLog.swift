@@ -11,10 +11,15 @@ public final class KafkaPartitionLog: PartitionLog, @unchecked Sendable {
   public let partition: Int32
 
   private let cluster: KafkaCluster
-  private let outputs: [String]
+  private let outputs: [LogOutput]
   private let readers: [KafkaInput]
   private let writer: Mutex<Writer>
   private let lastCommit = Mutex<CommitPoint?>(nil)
+  /// It has been asked for what is committed, and not given up since.
+  private let isLookedUp = Atomic<Bool>(false)
+  private let committedRecords = Atomic<Int64>(0)
+  /// First offsets, where nothing is committed yet.
+  private let beginnings = Mutex<[Int64]>([])
   /// Since when a commit has had no answer; 0 while there is none.
   private let unanswered = Atomic<Int64>(0)
   /// A commit got its answer late: what the inputs said of their ends is out of date.
@@ -25,7 +30,9 @@ public final class KafkaPartitionLog: PartitionLog, @unchecked Sendable {
 
   /// What commits are made with.
   private struct Writer {
-    var producer: TransactionalProducer?
+    var producer: (any CommitProducer)?
+    /// How large records of the outputs may be, once it is known.
+    var limits: [Int]?
     var isClosed = false
   }
 
@@ -35,7 +42,7 @@ public final class KafkaPartitionLog: PartitionLog, @unchecked Sendable {
     self.cluster = cluster
     self.partition = partition
     self.inputs = inputs
-    self.outputs = outputs.map(\.topic)
+    self.outputs = outputs
     var readers: [KafkaInput] = []
     for input in inputs {
       readers.append(try KafkaInput(cluster, topic: input.topic, partition: input.partition))
@@ -52,7 +59,6 @@ public final class KafkaPartitionLog: PartitionLog, @unchecked Sendable {
     if endsAreOld.exchange(false, ordering: .relaxed) {
       for reader in readers { try reader.forgetEnd() }
     }
-    if input == 0, partition == 0 { cluster.consumer.discardEvents() }
     let status = try readers[input].fetch(into: chunk, maxRecords: maxRecords)
     // Time must not go on by itself while the cluster is away, or all that waits there is late.
     return status == .end && isUnanswered ? .waiting : status
@@ -80,8 +86,14 @@ public final class KafkaPartitionLog: PartitionLog, @unchecked Sendable {
   /// The last commit, as far as this process knows without asking.
   public var lastKnownCommit: CommitPoint? { lastCommit.withLock { $0 } }
 
+  /// Records behind the last commit; nil while that is not known.
+  public var left: Int64? {
+    guard isLookedUp.load(ordering: .relaxed) else { return nil }
+    return left(after: lastKnownCommit?.nextOffsets ?? beginnings.withLock { $0 })
+  }
+
   /// Records behind these offsets, one per input; nil while that is not known.
-  public func left(after offsets: [Int64]) -> Int64? {
+  func left(after offsets: [Int64]) -> Int64? {
     var sum: Int64 = 0
     for (reader, offset) in zip(readers, offsets) {
       guard let left = reader.left(after: offset) else { return nil }
@@ -100,15 +112,28 @@ public final class KafkaPartitionLog: PartitionLog, @unchecked Sendable {
       } catch { return .failure(error) }
     }
     let point = try result.get()
+    if point == nil {
+      let first = try firstOffsets()
+      beginnings.withLock { $0 = first }
+    }
     lastCommit.withLock { $0 = point }
+    isLookedUp.store(true, ordering: .relaxed)
     return point
   }
 
   private func open(_ writer: inout Writer) throws(LogError) {
     precondition(!writer.isClosed, "nothing is asked of a partition after close")
     guard writer.producer == nil else { return }
-    writer.producer = try TransactionalProducer(
-      cluster.settings, id: cluster.settings.transactionalID(partition), outputs: outputs)
+    if writer.limits == nil {
+      writer.limits = cluster.messageBytesMax(of: outputs.map(\.topic))
+    }
+    let (settings, outputs, limits) = (cluster.settings, outputs, writer.limits ?? [])
+    let id = settings.transactionalID(partition)
+    writer.producer = try cluster.calls.during(
+      "the opening of the transactions of \(id)", milliseconds: settings.answerWithinMilliseconds
+    ) { () throws(LogError) in
+      try TransactionalProducer(settings, id: id, outputs: outputs, limits: limits)
+    }
   }
 
   private func askCommitted() throws(LogError) -> CommitPoint? {
@@ -122,7 +147,7 @@ public final class KafkaPartitionLog: PartitionLog, @unchecked Sendable {
         "the committed offsets of the group \(cluster.settings.group) cannot be read: "
           + KafkaClient.text(error))
     }
-    var numbers: [Int64?] = []
+    var marks: [CommitMetadata.Mark?] = []
     var offsets: [Int64] = []
     for element in list.elements {
       guard element.err == RD_KAFKA_RESP_ERR_NO_ERROR else {
@@ -131,24 +156,26 @@ public final class KafkaPartitionLog: PartitionLog, @unchecked Sendable {
           "the committed offset of \(String(cString: element.topic)) \(element.partition) cannot be"
             + " read: \(KafkaClient.text(element.err))")
       }
-      numbers.append(element.offset >= 0 ? CommitMetadata.number(element) : 0)
+      marks.append(
+        element.offset >= 0 ? CommitMetadata.mark(element) : CommitMetadata.Mark(number: 0))
       offsets.append(element.offset)
     }
-    return try point(numbers, offsets)
+    return try point(marks, offsets)
   }
 
   /// All sources' offsets must be of one commit, or of none.
-  private func point(_ numbers: [Int64?], _ offsets: [Int64]) throws(LogError) -> CommitPoint? {
+  private func point(
+    _ marks: [CommitMetadata.Mark?], _ offsets: [Int64]
+  ) throws(LogError) -> CommitPoint? {
     let group = cluster.settings.group
-    guard let first = numbers.first, let number = first, numbers.allSatisfy({ $0 == number })
-    else {
+    guard let first = marks.first, let mark = first, marks.allSatisfy({ $0 == mark }) else {
       throw LogError(
         .badData,
         "the committed offsets of partition \(partition) of the group \(group) are not those of one"
           + " commit: they were reset or moved by something else, or the sources have changed. "
           + "Begin anew with another `group`")
     }
-    guard number > 0 else {
+    guard mark.number > 0 else {
       guard try !JournalReading(cluster, partition: partition).hasRecords() else {
         throw LogError(
           .badData,
@@ -158,7 +185,7 @@ public final class KafkaPartitionLog: PartitionLog, @unchecked Sendable {
       }
       return nil
     }
-    return CommitPoint(number: number, nextOffsets: offsets)
+    return CommitPoint(number: mark.number, nextOffsets: offsets, journalSum: mark.journalSum)
   }
 
   /// Up to the last commit that this process knows of.
@@ -169,6 +196,17 @@ public final class KafkaPartitionLog: PartitionLog, @unchecked Sendable {
     guard let last = lastKnownCommit?.number, last > number else { return }
     try JournalReading(cluster, partition: partition).read(after: number, through: last, body)
   }
+
+  /// Removes the journal's records that no kept snapshot needs.
+  public func forgetJournal(through number: Int64) throws(LogError) {
+    // Readers of its own: those of the sources are the worker's.
+    let cluster = try KafkaCluster(cluster.settings)
+    let reading = try JournalReading(cluster, partition: partition)
+    guard let offset = try reading.offset(after: number) else { return }
+    try cluster.deleteRecords(cluster.settings.journalTopic, partition, before: offset)
+  }
+
+  public var deadLetterForm: DeadLetterForm { .original }
 
   // MARK: Commits
 
@@ -188,10 +226,17 @@ public final class KafkaPartitionLog: PartitionLog, @unchecked Sendable {
     try result.get()
     if isUnanswered { endsAreOld.store(true, ordering: .relaxed) }
     unanswered.store(0, ordering: .relaxed)
-    lastCommit.withLock {
-      $0 = CommitPoint(number: transaction.number, nextOffsets: transaction.nextOffsets)
+    let before = lastCommit.withLock { last in
+      defer { last = transaction.point }
+      return last?.nextOffsets
     }
+    let records = zip(transaction.nextOffsets, before ?? beginnings.withLock { $0 })
+      .reduce(0) { $0 + max(0, $1.0 - $1.1) }
+    committedRecords.add(records, ordering: .relaxed)
   }
+
+  /// Records up to the commits that this process has made.
+  public var recordsCommitted: Int64 { committedRecords.load(ordering: .relaxed) }
 
   private func commit(_ transaction: Transaction, with writer: inout Writer) throws(LogError) {
     guard let producer = writer.producer else {
@@ -202,13 +247,32 @@ public final class KafkaPartitionLog: PartitionLog, @unchecked Sendable {
           + "known yet")
     }
     do throws(LogError) {
-      try producer.commit(
-        transaction, partition: partition, inputs: inputs,
-        group: try KafkaGroupMetadata(cluster.settings.group))
+      let (partition, inputs, cluster) = (partition, inputs, cluster)
+      try cluster.calls.during(
+        "a commit of \(cluster.settings.transactionalID(partition))",
+        milliseconds: cluster.settings.commitWithinMilliseconds
+      ) { () throws(LogError) in
+        try producer.commit(
+          transaction, partition: partition, inputs: inputs,
+          group: try cluster.groupMetadata())
+      }
     } catch {
       if error.recovery != .retry { writer.producer = nil }
       throw error
     }
+  }
+
+  public func onArrival(_ wake: @escaping @Sendable () -> Void) -> Bool {
+    for reader in readers { reader.onArrival(wake) }
+    return true
+  }
+
+  /// Its transactions end with it: whoever has the partition next finds none open.
+  public func park() {
+    isLookedUp.store(false, ordering: .relaxed)
+    unanswered.store(0, ordering: .relaxed)
+    for reader in readers { reader.close() }
+    writer.withLock { $0.producer = nil }
   }
 
   public func close() {

@@ -46,6 +46,8 @@ public struct RunnerOptions: Sendable {
   public var snapshotsKept: Int
   /// Live: state is made anew from the log's beginning, and what is published of it once more.
   public var rebuilds = false
+  /// Called from any thread when that is done and kept.
+  public var didRebuild: @Sendable () -> Void = {}
   /// State that no log and no snapshot holds any more may be given up.
   public var acceptLoss: Bool
   /// A replay stops before the first event at or after this time.
@@ -55,6 +57,8 @@ public struct RunnerOptions: Sendable {
   /// Live, with every input at its end, time goes on by itself. Off where heartbeats move it.
   public var idleClock = true
   public var notify: @Sendable (Notice) -> Void
+  /// Called from any thread when something that was waited for is done.
+  package var wake: @Sendable () -> Void = {}
   /// Tests only: a law that is broken on purpose.
   package var mutant: Mutant?
 
@@ -144,7 +148,8 @@ package final class PartitionRunner {
     commits = CommitPipeline(log: log, queue: commitQueue, options: options)
     core = try PartitionCore(
       topology: topology, registry: registry, inputCount: log.inputs.count,
-      outputs: commits.current.outputs, mutant: options.mutant)
+      outputs: commits.current.outputs, deadLetterForm: log.deadLetterForm,
+      mutant: options.mutant)
     sequencer = Sequencer(core: core, log: log, options: options)
     epoch = Epoch(
       number: 1, topologyHash: topology.hash, snapshot: 0,
@@ -214,8 +219,7 @@ package final class PartitionRunner {
   private func recover(_ committed: CommitPoint?, now: Int64) throws(LogError) {
     var loaded: SnapshotHeader?
     if let committed, !options.rebuilds { loaded = try loadNewest(upTo: committed.number) }
-    let lastNumber = committed?.number ?? 0
-    commits.start(after: lastNumber)
+    commits.start(at: committed)
     if let loaded {
       lastSnapshotNumber = loaded.number
       try sequencer.start(at: nil)
@@ -239,7 +243,13 @@ package final class PartitionRunner {
       return beginJournal()
     }
     core.outputsEnabled = options.mutant == .outputsOnTooEarly
-    recovery = Recovery(journal: journal, committed: committed)
+    if log.repeatsLastCommit {
+      // Its outputs are made again and sent under the same number.
+      commits.start(at: CommitPoint(number: committed.number - 1, nextOffsets: []))
+      recovery = Recovery(journal: journal, committed: committed, repeating: committed.number)
+    } else {
+      recovery = Recovery(journal: journal, committed: committed)
+    }
     options.notify(
       Notice(
         .info, partition: options.partition,
@@ -305,7 +315,8 @@ package final class PartitionRunner {
     do throws(TopologyError) {
       core = try PartitionCore(
         topology: topology, registry: registry, inputCount: log.inputs.count,
-        outputs: commits.current.outputs, mutant: options.mutant)
+        outputs: commits.current.outputs, deadLetterForm: log.deadLetterForm,
+        mutant: options.mutant)
     } catch { throw LogError(.configuration, error.description) }
     let header = try core.restore(
       number, from: store, inputs: log.inputs, partition: options.partition,
@@ -362,6 +373,19 @@ package final class PartitionRunner {
 
   package var isRecovering: Bool { recovery != nil }
 
+  /// When there may be something to do that no record and no answer announces, in monotonic ms.
+  /// For a live partition that has nothing to do now.
+  package func wakesAt(now: Int64) -> Int64 {
+    var at = Int64.max
+    if recovery == nil {
+      if snapshot != nil || wantsSnapshot { return now }
+      if snapshots != nil, let every = options.snapshotEvery { at = lastSnapshotAt + every }
+      if !commits.isBusy, hasUncommitted { at = min(at, commits.sealedAt + options.commitEvery) }
+      at = min(at, sequencer.wakesAt(now: now, idles: options.idleClock))
+    }
+    return min(at, commits.triesAgainAt ?? Int64.max)
+  }
+
   /// Does some work and says whether there is more.
   package func step(now: Int64) throws(LogError) -> Sequencer.Progress {
     try commits.poll(now: now)
@@ -406,6 +430,7 @@ package final class PartitionRunner {
     if let committed = work.committed { try check(committed) }
     recovery = nil
     core.outputsEnabled = options.mutant != .outputsOffTooLong
+    if work.repeats != nil { sealRepeated(now: now) }
     if options.rebuilds { return try finishRebuild(now: now) }
     beginJournal()
     options.notify(Notice(.info, partition: options.partition, "recovered; outputs are on"))
@@ -443,6 +468,7 @@ package final class PartitionRunner {
           + "make room where snapshots go, and start again with --rebuild")
     }
     isKeepingRebuilt = false
+    options.didRebuild()
     options.notify(
       Notice(
         .info, partition: options.partition,
@@ -510,6 +536,13 @@ package final class PartitionRunner {
     core.write(to: commits.current.outputs)
     if options.mode == .live { core.outputsEnabled = true }
     beginJournal()
+  }
+
+  /// Hands over the outputs of the last commit of the run before, even where there are none: the
+  /// numbers that follow go on from its.
+  private func sealRepeated(now: Int64) {
+    commits.seal(journal: [], nextOffsets: sequencer.nextOffsets, now: now)
+    core.write(to: commits.current.outputs)
   }
 
   // MARK: Snapshots
@@ -587,13 +620,19 @@ package final class PartitionRunner {
     guard let snapshots else { return }
     let (kept, partition, notify) = (options.snapshotsKept, options.partition, options.notify)
     let unusable = unusableSnapshots
+    let log = log
     snapshotQueue.submit {
       do throws(LogError) {
         let mine = try snapshots.list().filter { $0 <= number }
-        let usable = mine.filter { !unusable.contains($0) }
-        for old in mine where !usable.prefix(kept).contains(old) { try snapshots.remove(old) }
+        let usable = mine.filter { !unusable.contains($0) }.prefix(kept)
+        for old in mine where !usable.contains(old) { try snapshots.remove(old) }
+        // With fewer than are to be kept, the log's beginning may still be what is fallen back to.
+        if usable.count == kept, let oldest = usable.last { try log.forgetJournal(through: oldest) }
       } catch {
-        notify(Notice(.warning, partition: partition, "an old snapshot stays: \(error.message)"))
+        notify(
+          Notice(
+            .warning, partition: partition,
+            "what no snapshot needs any more stays: \(error.message)"))
       }
     }
   }
@@ -659,6 +698,26 @@ package final class PartitionRunner {
     return true
   }
   private var triedLastSnapshot = false
+
+  /// Gives the partition up for now. State, and what is not committed of it, stays for `resume`.
+  /// From here until `resume` nothing else may be called but `close`.
+  package func park() {
+    snapshot?.abandon()
+    snapshot = nil
+    commitQueue.submit { [log] in log.park() }
+  }
+
+  /// Goes on after `park`, once its work on the commit queue is over. False where somebody else
+  /// has committed meanwhile: then this state is out of date, and of no more use.
+  package func resume(now: Int64) throws(LogError) -> Bool {
+    guard commits.resume(at: try log.committed(), now: now) else { return false }
+    lastSnapshotAt = now
+    try sequencer.start(at: nil)
+    return true
+  }
+
+  /// Gives a parked partition up for good.
+  package func close() { commitQueue.submit { [log] in log.close() } }
 
   /// Gives the partition up as it is; what is not committed is done again by whoever takes over.
   package func abandon() {

@@ -20,8 +20,9 @@ struct Run: ParsableCommand {
       the directory that the topology names.
 
       SIGTERM and SIGINT (^C) drain, commit, take a last snapshot and end with 0; a second one ends \
-      at once. One run of a topology at a time: on a local log another one is refused with 69; on \
-      Kafka it takes over, and the one before it ends with 69.
+      at once. On a local log one run of a topology at a time: another one is refused with 69. On \
+      Kafka as many as there are partitions share them out, more stand by, and what one of them \
+      leaves or loses the others take over.
 
         bidmill log import data --topic events --partitions 4 events.jsonl
         bidmill run Topologies/tally.yaml
@@ -59,6 +60,22 @@ struct Run: ParsableCommand {
   @Flag(help: .hidden)
   var endWithParent = false
 
+  @Option(
+    help: ArgumentHelp(
+      "On Kafka: a name that this process keeps over restarts; no two may have the same.",
+      discussion: """
+        Its partitions then wait for it, for the client's session.timeout.ms (10 s), instead of \
+        being shared out anew.
+        """, valueName: "name"))
+  var instance: String?
+
+  @Option(
+    help: ArgumentHelp(
+      "On Kafka: how long the state of a partition that went away stays in memory.",
+      discussion: "Should it come back unchanged, it goes on without a restore.",
+      valueName: "duration"))
+  var warmFor = DurationArgument(.minutes(5))
+
   @OptionGroup var report: ReportOptions
 
   func validate() throws {
@@ -82,9 +99,9 @@ struct Run: ParsableCommand {
     defer { orphaned?.stop() }
     let checked = try topology.load()
     var live = LiveRun(
-      topology: checked, workers: workers, acceptLoss: acceptLoss,
-      exitWhenIdle: exitWhenIdle?.span, isQuiet: report.quiet)
-    live.rebuilds = rebuild
+      topology: checked, workers: workers, acceptLoss: acceptLoss, instance: instance,
+      warmFor: warmFor.span, exitWhenIdle: exitWhenIdle?.span, isQuiet: report.quiet)
+    if rebuild { live.rebuild = RebuildProgress() }
     live.onStart = { stop.connect($0) }
     let outcome = try live.run()
     if outcome.isRecovering {
