@@ -268,6 +268,19 @@ public struct Safety: Operator {
     }
   }
 
+  /// What readers have of an ad was decided on other state: it is said again at the next clock
+  /// entry, which is later than any that a record of the same log was published at.
+  public mutating func rebuilt(_ entry: borrowing Entry) {
+    for ad in 0..<Int32(book.adCount) {
+      let row = book.ad(ad)
+      guard row.pointee.sequence > 0 else { continue }
+      row.pointee.publishedCapMicros = SafetyBook.notSaid
+      guard !row.pointee.isHeldBack else { continue }
+      row.pointee.isHeldBack = true
+      timers.add(at: entry.clock + .milliseconds(1), key: SafetyTimer.heldBack(ad).key)
+    }
+  }
+
   // MARK: What goes out
 
   private func reviewAll(_ scope: SafetyBook.Scope, _ row: Int32, _ entry: borrowing Entry) {

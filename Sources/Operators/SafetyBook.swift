@@ -19,6 +19,9 @@ struct SafetyBook {
     var timerAt: Int64 = 0
   }
 
+  /// A `publishedCapMicros` that no decision has: something else is to be said.
+  static let notSaid: Int64 = -2
+
   struct Ad: BitwiseCopyable {
     var proposal = ProposalRecord(
       estimate: EstimateRecord(ad: -1, isRefreshed: false), isRefreshed: false, isLearning: true,

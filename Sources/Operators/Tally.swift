@@ -139,6 +139,17 @@ public struct Tally: Operator {
     checkLedger()
   }
 
+  /// All totals are published again, at the next multiple of `every`.
+  public mutating func rebuilt(_ entry: borrowing Entry) {
+    for ad in 0..<Int32(totals.count) {
+      let total = totals[ad]
+      guard total.isChanged == 0, total.impressions | total.clicks | total.auctions != 0 else {
+        continue
+      }
+      _ = change(ad, entry)
+    }
+  }
+
   private func publish() {
     for i in 0..<Int32(changed.count) {
       let ad = changed[i]

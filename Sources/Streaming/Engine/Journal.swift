@@ -21,6 +21,8 @@ public struct Epoch: Equatable, Sendable {
   public var topologyHash: UInt64
   /// The snapshot that state was loaded from when this epoch began; 0 when it began empty.
   public var snapshot: Int64
+  /// State was made anew from the log's beginning up to commit `snapshot`, under this topology.
+  public var isRebuild = false
   /// Milliseconds between clock entries: what ticks of the journal and of snapshots count.
   public var tickMilliseconds: Int64
   /// The canonical text behind the hash, for people and audits.
@@ -34,6 +36,19 @@ public struct Epoch: Equatable, Sendable {
     self.snapshot = snapshot
     self.tickMilliseconds = tickMilliseconds
     self.topology = topology
+  }
+
+  /// The snapshot, or below 0 its complement where state was rebuilt: as journals and snapshots
+  /// have it.
+  var origin: Int64 { isRebuild ? ~snapshot : snapshot }
+
+  init(
+    number: Int64, topologyHash: UInt64, origin: Int64, tickMilliseconds: Int64, topology: String
+  ) {
+    self.init(
+      number: number, topologyHash: topologyHash, snapshot: origin < 0 ? ~origin : origin,
+      tickMilliseconds: tickMilliseconds, topology: topology)
+    isRebuild = origin < 0
   }
 }
 
@@ -99,7 +114,7 @@ package struct JournalWriter {
     bytes.append(JournalWriter.epochTag)
     Varint.append(signed: epoch.number, to: &bytes)
     Varint.append(epoch.topologyHash, to: &bytes)
-    Varint.append(signed: epoch.snapshot, to: &bytes)
+    Varint.append(signed: epoch.origin, to: &bytes)
     Varint.append(signed: epoch.tickMilliseconds, to: &bytes)
     let text = Array(epoch.topology.utf8)
     Varint.append(UInt64(text.count), to: &bytes)
@@ -186,7 +201,7 @@ package struct JournalReader {
     let text = String(decoding: bytes[position..<(position + Int(length))], as: UTF8.self)
     position += Int(length)
     return Epoch(
-      number: number, topologyHash: hash, snapshot: snapshot, tickMilliseconds: tick,
+      number: number, topologyHash: hash, origin: snapshot, tickMilliseconds: tick,
       topology: text)
   }
 }

@@ -190,6 +190,12 @@ package final class PartitionCore {
     graph.finish(clockEntry(atTick: tick))
   }
 
+  /// State was made anew from the log's beginning: what readers hold is published again.
+  package func rebuilt() {
+    guard tick >= 0 else { return }
+    graph.rebuilt(clockEntry(atTick: tick))
+  }
+
   /// Gives timers to the operators that own them now; those of nobody are dropped.
   func reassignTimers(_ newOwner: (Int32) -> Int32?) { wheel.reassign(newOwner) }
 

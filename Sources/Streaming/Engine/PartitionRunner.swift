@@ -44,6 +44,10 @@ public struct RunnerOptions: Sendable {
   /// Milliseconds between snapshots (live); nil for none but the one of a clean stop.
   public var snapshotEvery: Int64?
   public var snapshotsKept: Int
+  /// Live: state is made anew from the log's beginning, and what is published of it once more.
+  public var rebuilds = false
+  /// Called from any thread when that is done and kept.
+  public var didRebuild: @Sendable () -> Void = {}
   /// State that no log and no snapshot holds any more may be given up.
   public var acceptLoss: Bool
   /// A replay stops before the first event at or after this time.
@@ -112,6 +116,10 @@ package final class PartitionRunner {
   package private(set) var sequencer: Sequencer
   private var commits: CommitPipeline
   private var recovery: Recovery?
+  /// State is rebuilt and has to be kept before anything is published of it.
+  private var isKeepingRebuilt = false
+  /// The epoch and the number of the snapshot that state was loaded from.
+  private var loadedFrom: (epoch: Epoch, number: Int64)?
   private var snapshot: SnapshotWriting?
   private var lastSnapshotAt: Int64 = 0
   private var lastSnapshotNumber: Int64 = -1
@@ -186,6 +194,7 @@ package final class PartitionRunner {
     if let fromSnapshot, let snapshots {
       let header = try load(fromSnapshot, from: snapshots)
       loaded = header.number
+      loadedFrom = (header.epoch, header.number)
       try sequencer.start(at: nil)
       core.outputsEnabled = header.epoch.topologyHash == topology.hash
     } else {
@@ -211,12 +220,17 @@ package final class PartitionRunner {
 
   private func recover(_ committed: CommitPoint?, now: Int64) throws(LogError) {
     var loaded: SnapshotHeader?
-    if let committed { loaded = try loadNewest(upTo: committed.number) }
+    if let committed, !options.rebuilds { loaded = try loadNewest(upTo: committed.number) }
     commits.start(at: committed)
     if let loaded {
       lastSnapshotNumber = loaded.number
       try sequencer.start(at: nil)
       adoptEpoch(loaded.epoch, loaded: loaded.number)
+      loadedFrom = (loaded.epoch, loaded.number)
+      // The commit that was to say so may never have come.
+      if loaded.epoch.isRebuild, epoch == loaded.epoch {
+        epochIsNew = loaded.number == epoch.snapshot
+      }
     }
     var journal: [Recovery.Record] = []
     if loaded == nil {
@@ -244,7 +258,8 @@ package final class PartitionRunner {
     options.notify(
       Notice(
         .info, partition: options.partition,
-        "recovering from commit \(loaded?.number ?? 0) to \(committed.number)"))
+        "\(options.rebuilds ? "rebuilding" : "recovering") from commit \(loaded?.number ?? 0) to "
+          + "\(committed.number)"))
   }
 
   /// Without a snapshot state is rebuilt from the log's first record, if that and the journal from
@@ -256,6 +271,7 @@ package final class PartitionRunner {
     let first = try log.firstOffsets()
     let lost = zip(log.inputs, first).filter { $0.1 > ($0.0.isFile ? 1 : 0) }
     if let (input, offset) = lost.first {
+      guard !options.rebuilds else { throw cannotRebuild(input, offset) }
       guard options.acceptLoss else {
         throw LogError(
           .missing,
@@ -268,7 +284,7 @@ package final class PartitionRunner {
     var journal: [Recovery.Record] = []
     if let committed {
       do throws(LogError) { journal = try readJournal(after: 0, upTo: committed) } catch {
-        guard options.acceptLoss, error.kind == .missing else { throw error }
+        guard options.acceptLoss, !options.rebuilds, error.kind == .missing else { throw error }
         return try giveUp("before commit \(committed.number)", committed, first)
       }
     }
@@ -284,6 +300,14 @@ package final class PartitionRunner {
         .warning, partition: options.partition, "state \(what) is given up (--accept-loss)"))
     try sequencer.start(at: committed?.nextOffsets ?? first)
     return nil
+  }
+
+  private func cannotRebuild(_ input: LogInput, _ offset: Int64) -> LogError {
+    LogError(
+      .missing,
+      "\(input.topic) partition \(input.partition) begins at offset \(offset): the records before "
+        + "were removed, and without them state cannot be rebuilt. Bring them back, or start without "
+        + "--rebuild; nothing was changed.")
   }
 
   private func loadNewest(upTo number: Int64) throws(LogError) -> SnapshotHeader? {
@@ -392,6 +416,7 @@ package final class PartitionRunner {
     tendReport(now: now)
     if recovery != nil { return try recoverStep(now: now) }
     try tendSnapshot(now: now)
+    if isKeepingRebuilt { return try awaitRebuiltSnapshot() }
     guard !isBackedUp else { return .waiting }
     if let speed = options.speed { sequencer.pace(speed, startedAt: startedAt, now: now) }
     let isCopying = snapshot.map { !$0.isCopied } ?? false
@@ -420,6 +445,7 @@ package final class PartitionRunner {
       } else {
         adoptEpoch(epoch, loaded: lastSnapshotNumber)
       }
+      if epoch.isRebuild { try passRebuild(epoch) }
     }
     if options.mode == .audit {
       commitIfDue(now: now)
@@ -430,9 +456,67 @@ package final class PartitionRunner {
     recovery = nil
     core.outputsEnabled = options.mutant != .outputsOffTooLong
     if work.repeats != nil { sealRepeated(now: now) }
+    if options.rebuilds { return try finishRebuild(now: now) }
     beginJournal()
     options.notify(Notice(.info, partition: options.partition, "recovered; outputs are on"))
     return .advanced
+  }
+
+  // MARK: Rebuilding
+
+  /// State stands at the last commit, made anew. It begins an epoch of its own, and is kept before
+  /// that epoch's first commit: whoever starts after a crash goes on from it, and before it is kept
+  /// nothing has changed.
+  private func finishRebuild(now: Int64) throws(LogError) -> Sequencer.Progress {
+    core.rebuilt()
+    let number = epochIsNew ? epoch.number : epoch.number &+ 1
+    epoch = Epoch(
+      number: number, topologyHash: topology.hash, snapshot: commits.lastSealed,
+      tickMilliseconds: topology.topology.time.tick.milliseconds, topology: topology.canonicalText)
+    epoch.isRebuild = true
+    epochIsNew = true
+    beginJournal()
+    guard snapshots != nil else { return .advanced }
+    isKeepingRebuilt = true
+    lastSnapshotNumber = -1
+    try beginSnapshot(now: now)
+    return .advanced
+  }
+
+  /// Nothing else is done meanwhile: `tendSnapshot` writes it.
+  private func awaitRebuiltSnapshot() throws(LogError) -> Sequencer.Progress {
+    if snapshot != nil { return .waiting }
+    guard lastSnapshotNumber == epoch.snapshot else {
+      throw LogError(
+        .unavailable,
+        "the rebuilt state could not be written as snapshot \(epoch.snapshot); nothing was changed: "
+          + "make room where snapshots go, and start again with --rebuild")
+    }
+    isKeepingRebuilt = false
+    options.didRebuild()
+    options.notify(
+      Notice(
+        .info, partition: options.partition,
+        "rebuilt up to commit \(epoch.snapshot); what stands is published again"))
+    return .advanced
+  }
+
+  /// The journal comes to where an earlier run has rebuilt state.
+  ///
+  /// State that was made under the same topology from the log's beginning is what that run had
+  /// then. State of another one is not, and only the rebuild's own snapshot would do.
+  private func passRebuild(_ rebuild: Epoch) throws(LogError) {
+    if let loadedFrom {
+      if loadedFrom.number >= rebuild.snapshot { return }
+      guard loadedFrom.epoch.topologyHash == rebuild.topologyHash else {
+        throw LogError(
+          .missing,
+          "state was rebuilt at commit \(rebuild.snapshot), and the snapshots from there on are not "
+            + "readable: what came before is another state. Bring one back, or start with --rebuild."
+        )
+      }
+    }
+    if rebuild.topologyHash == topology.hash { core.rebuilt() }
   }
 
   /// Offsets that the journal leads to and offsets that were committed must be the same.
@@ -498,6 +582,9 @@ package final class PartitionRunner {
   package func requestSnapshot() { if snapshots != nil { wantsSnapshot = true } }
 
   package var isTakingSnapshot: Bool { snapshot != nil }
+
+  /// The epoch of the snapshot that state was loaded from.
+  package var snapshotEpoch: Epoch? { loadedFrom?.epoch }
 
   /// Number of the newest finished snapshot; -1 before the first.
   package var newestSnapshot: Int64 { lastSnapshotNumber }

@@ -105,7 +105,7 @@ enum SnapshotFormat {
     Varint.append(signed: header.number, to: &bytes)
     Varint.append(signed: header.epoch.number, to: &bytes)
     Varint.append(header.epoch.topologyHash, to: &bytes)
-    Varint.append(signed: header.epoch.snapshot, to: &bytes)
+    Varint.append(signed: header.epoch.origin, to: &bytes)
     Varint.append(signed: header.epoch.tickMilliseconds, to: &bytes)
     append(header.epoch.topology, to: &bytes)
     Varint.append(signed: header.tick, to: &bytes)
@@ -191,7 +191,7 @@ enum SnapshotFormat {
         let snapshot = int64(), let tick = int64(), let topology = text()
       else { return nil }
       return Epoch(
-        number: number, topologyHash: hash, snapshot: snapshot, tickMilliseconds: tick,
+        number: number, topologyHash: hash, origin: snapshot, tickMilliseconds: tick,
         topology: topology)
     }
 

@@ -116,6 +116,11 @@ package final class Graph {
     }
   }
 
+  /// State was made anew: see `Operator.rebuilt`.
+  func rebuilt(_ entry: borrowing Entry) {
+    for step in steps { step.node._withUnsafeGuaranteedRef { $0.rebuilt(entry) } }
+  }
+
   @inline(__always)
   private static func empty(
     _ outputs: UnsafeMutableBufferPointer<

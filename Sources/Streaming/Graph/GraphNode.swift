@@ -14,6 +14,7 @@ package class GraphNode {
   package func process(_ entry: borrowing Entry) {}
   package func timers(_ due: UnsafeBufferPointer<Timer>, _ entry: borrowing Entry) {}
   package func finish(_ entry: borrowing Entry) {}
+  package func rebuilt(_ entry: borrowing Entry) {}
   package func prefetch(_ batch: EventBatch) {}
   package func digest(into digest: inout StateDigest) {}
 
@@ -46,6 +47,8 @@ package final class OperatorNode<O: Operator>: GraphNode {
   }
 
   package override func finish(_ entry: borrowing Entry) { op.pointee.finish(entry) }
+
+  package override func rebuilt(_ entry: borrowing Entry) { op.pointee.rebuilt(entry) }
 
   package override func prefetch(_ batch: EventBatch) { op.pointee.prefetch(batch) }
 

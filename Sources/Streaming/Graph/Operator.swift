@@ -28,6 +28,11 @@ public protocol Operator: SendableMetatype {
   /// topological order.
   mutating func finish(_ entry: borrowing Entry)
 
+  /// Its state was made anew from the log's beginning (`--rebuild`): readers hold records of another
+  /// one. Sees to it that what it publishes of the present is published again at the next clock
+  /// entries (`timers`); must not append to its outputs. Called between two entries.
+  mutating func rebuilt(_ entry: borrowing Entry)
+
   /// A window of the partition's events, before the first of them is processed: touch the rows
   /// that they will need, so that memory is fetched side by side instead of one row after the
   /// other. Must not change state.
@@ -50,6 +55,7 @@ public protocol Operator: SendableMetatype {
 extension Operator {
   public mutating func timers(_ due: UnsafeBufferPointer<Timer>, _ entry: borrowing Entry) {}
   public mutating func finish(_ entry: borrowing Entry) {}
+  public mutating func rebuilt(_ entry: borrowing Entry) {}
   public func prefetch(_ batch: EventBatch) {}
   public func query(
     _ query: Query, _ entry: borrowing Entry, to json: inout JSONWriter

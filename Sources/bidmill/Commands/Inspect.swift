@@ -110,7 +110,12 @@ private struct SnapshotSurvey {
         ["topology", "\(header.topology) \(topologyHash)"],
         ["partition", "\(header.partition) of \(header.partitionCount)"],
         ["commit", Text.count(header.number)],
-        ["epoch", "\(header.epoch.number), from snapshot \(header.epoch.snapshot)"],
+        [
+          "epoch",
+          "\(header.epoch.number), "
+            + (header.epoch.isRebuild ? "rebuilt at commit " : "from snapshot ")
+            + "\(header.epoch.snapshot)",
+        ],
         ["clock", time.map { Text.time($0) } ?? "not started"],
         [
           "bytes",
@@ -150,6 +155,7 @@ private struct SnapshotSurvey {
         .object([
           ("number", .count(header.epoch.number)),
           ("snapshot", .count(header.epoch.snapshot)),
+          ("rebuilt", .bool(header.epoch.isRebuild)),
         ])
       ),
       ("clock", .time(time)),

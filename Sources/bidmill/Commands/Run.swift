@@ -49,6 +49,17 @@ struct Run: ParsableCommand {
   @Flag(help: "Begin with empty state where the log no longer holds what it was made of.")
   var acceptLoss = false
 
+  @Flag(
+    help: ArgumentHelp(
+      "Make state anew from the log's beginning, under the topology as it is now.",
+      discussion: """
+        Follows the journal to the last commit with outputs off, keeps that state as a snapshot, and \
+        publishes bid parameters and tallies again, with rising `seq`. Attributions stay as they \
+        were published. The log and its journal must be there from their beginning. Once is enough: \
+        leave it out when the run is started again.
+        """))
+  var rebuild = false
+
   @Option(
     help: ArgumentHelp(
       "On Kafka: a name that this process keeps over restarts; no two may have the same.",
@@ -102,6 +113,7 @@ struct Run: ParsableCommand {
       topology: checked, workers: workers, acceptLoss: acceptLoss, instance: instance,
       warmFor: warmFor.span, exitWhenIdle: exitWhenIdle?.span, isQuiet: report.quiet)
     live.service = answering
+    if rebuild { live.rebuild = RebuildProgress() }
     live.onStart = { stop.connect($0) }
     let outcome = try live.run()
     if outcome.isRecovering {

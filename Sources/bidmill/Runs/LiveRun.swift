@@ -8,6 +8,8 @@ struct LiveRun: Sendable {
   var topology: CheckedTopology
   var workers: Int?
   var acceptLoss = false
+  /// State is made anew from the log's beginning.
+  var rebuild: RebuildProgress?
   /// This process's name in a Kafka group, kept over restarts.
   var instance: String?
   /// How long the state of a partition is kept that another process of the group runs.
@@ -92,14 +94,16 @@ struct LiveRun: Sendable {
     _ index: Int, of count: Int, log: any PartitionLog, snapshots store: any SnapshotStore
   ) -> Engine.Partition {
     let (snapshots, commit) = (topology.topology.snapshots, topology.topology.commit)
-    return Engine.Partition(
-      log: log,
-      snapshots: store,
-      options: RunnerOptions(
-        mode: .live, partition: index, partitionCount: count,
-        commitEvery: commit.every.milliseconds, commitEvents: commit.events,
-        snapshotEvery: snapshots.every.milliseconds, snapshotsKept: snapshots.keep,
-        acceptLoss: acceptLoss, notify: NoticeLog().notify))
+    var options = RunnerOptions(
+      mode: .live, partition: index, partitionCount: count,
+      commitEvery: commit.every.milliseconds, commitEvents: commit.events,
+      snapshotEvery: snapshots.every.milliseconds, snapshotsKept: snapshots.keep,
+      acceptLoss: acceptLoss, notify: NoticeLog().notify)
+    if let rebuild, !rebuild.isDone(index) {
+      options.rebuilds = true
+      options.didRebuild = { rebuild.done(index) }
+    }
+    return Engine.Partition(log: log, snapshots: store, options: options)
   }
 }
 
@@ -138,4 +142,13 @@ private final class IdleWatch: Sendable {
 
   /// When it was first seen that everything is done, where the run was to end by then.
   var begunAt: Int64? { after == nil ? nil : state.withLock { $0.begunAt } }
+}
+
+/// Which partitions a run has rebuilt: one that goes away and comes back is not rebuilt again.
+final class RebuildProgress: Sendable {
+  private let partitions = Mutex<Set<Int>>([])
+
+  func isDone(_ partition: Int) -> Bool { partitions.withLock { $0.contains(partition) } }
+
+  func done(_ partition: Int) { partitions.withLock { _ = $0.insert(partition) } }
 }

@@ -135,8 +135,12 @@ struct LoadPlot {
   ) -> [(seconds: Double, rate: Double)] {
     var means: [(seconds: Double, total: Double, count: Double)] = []
     let width = max(0.5, (result.samples.last?.seconds ?? 0) / 60)
+    var bin = -1
     for sample in result.samples {
-      if means.isEmpty || sample.seconds >= width * Double(means.count) { means.append((0, 0, 0)) }
+      if Int(sample.seconds / width) > bin {
+        bin = Int(sample.seconds / width)
+        means.append((0, 0, 0))
+      }
       means[means.count - 1].seconds += sample.seconds
       means[means.count - 1].total += total(sample)
       means[means.count - 1].count += 1

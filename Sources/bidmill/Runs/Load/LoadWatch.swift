@@ -119,7 +119,8 @@ struct LoadWatch<Clock: LoadClock> {
   }
 
   private mutating func look(_ emitted: Int) throws(LogError) {
-    lookedAt = clock.now()
+    let asked = clock.now()
+    lookedAt = asked
     let ends = emissions.ends
     guard let offsets = try observation.committed() else { return }
     let now = clock.now()
@@ -133,7 +134,8 @@ struct LoadWatch<Clock: LoadClock> {
       left += max(0, ends[place] - offsets[place])
     }
     lag = left
-    let seconds = Double(now - schedule.start) / 1e9
+    // An answer may take its time; what was emitted was looked at before.
+    let seconds = Double(asked - schedule.start) / 1e9
     if seconds >= 0, seconds - (samples.last?.seconds ?? -1) >= Double(Self.sampleEvery) / 1e9 {
       samples.append(Sample(seconds: seconds, emitted: emitted, lag: left))
     }
