@@ -14,6 +14,16 @@ import Synchronization
 final class KafkaClient: @unchecked Sendable {
   enum Kind {
     case consumer, producer
+    /// A producer that is told where each of its records went.
+    case appender
+  }
+
+  /// What became of an appender's record.
+  struct Report {
+    var tag: UInt64
+    var partition: Int32
+    var offset: Int64
+    var error: rd_kafka_resp_err_t
   }
 
   /// Keeps what the library last complained of, for messages that have a cause to name. The
@@ -22,6 +32,7 @@ final class KafkaClient: @unchecked Sendable {
     let last = Mutex<String?>(nil)
     /// Why a record was not delivered, the first of them.
     let delivery = Mutex<rd_kafka_resp_err_t?>(nil)
+    let reports = Mutex<[Report]>([])
     /// What a person has to see to: who the client says it is, is not believed.
     let refusal = Mutex<String?>(nil)
     /// Every broker was out of reach when it was last tried.
@@ -29,6 +40,7 @@ final class KafkaClient: @unchecked Sendable {
   }
 
   let handle: OpaquePointer
+  let settings: KafkaSettings
   private let complaints: Complaints
   // The library holds it as its opaque value until it is destroyed.
   private let retained: Unmanaged<Complaints>
@@ -93,6 +105,17 @@ final class KafkaClient: @unchecked Sendable {
         complaints.delivery.withLock { $0 = $0 ?? error }
       }
     }
+    if kind == .appender {
+      rd_kafka_conf_set_dr_msg_cb(configuration) { _, message, opaque in
+        guard let message, let opaque else { return }
+        let report = Report(
+          tag: UInt64(UInt(bitPattern: message.pointee._private)),
+          partition: message.pointee.partition, offset: message.pointee.offset,
+          error: message.pointee.err)
+        let complaints = Unmanaged<Complaints>.fromOpaque(opaque).takeUnretainedValue()
+        complaints.reports.withLock { $0.append(report) }
+      }
+    }
     var reason = [CChar](repeating: 0, count: 512)
     let type = kind == .consumer ? RD_KAFKA_CONSUMER : RD_KAFKA_PRODUCER
     guard let handle = rd_kafka_new(type, configuration, &reason, reason.count) else {
@@ -106,6 +129,7 @@ final class KafkaClient: @unchecked Sendable {
     }
     if kind == .consumer { rd_kafka_poll_set_consumer(handle) }
     self.handle = handle
+    self.settings = settings
     self.complaints = complaints
     self.retained = retained
   }
@@ -142,6 +166,15 @@ final class KafkaClient: @unchecked Sendable {
     return complaints.delivery.withLock { error in
       defer { error = nil }
       return error
+    }
+  }
+
+  /// What became of an appender's records since the last call; waits for the first of them.
+  func takeReports(waitMilliseconds: Int32) -> [Report] {
+    rd_kafka_poll(handle, waitMilliseconds)
+    return complaints.reports.withLock { reports in
+      defer { reports.removeAll(keepingCapacity: true) }
+      return reports
     }
   }
 

@@ -43,8 +43,60 @@ struct KafkaRunTests {
     try scene.compare(with: history)
   }
 
+  @Test func whatIsKeyedOtherwiseIsKeyedAnew() throws {
+    let scene = try KafkaScene(work, "rekey", partitions: 3)
+    let history = try SlicedHistory(
+      events: 20_000, slices: 4, seed: 8, to: work.path + "/events.jsonl")
+    // Read as it is, it is refused: anything may be anywhere.
+    scene.scatter(history.slices.flatMap { $0 }, to: "scattered")
+    let mistaken = work.run(
+      scene.run + ["-q", "--set", "sources.events.kafka.topics=[\(scene.topic("scattered"))]"])
+    #expect(mistaken.status == 78, "\(mistaken.errors)")
+    #expect(mistaken.errors.contains("rekey.yaml"))
+
+    let environment = [
+      "KAFKA_BROKERS": scene.brokers, "REKEY_FROM": scene.topic("scattered"),
+      "REKEY_TO": scene.topic("events"), "REKEY_DEAD_LETTERS": scene.topic("rekey-dead-letters"),
+    ]
+    let rekey = [
+      Workplace.repository + "/Topologies/rekey.yaml", "--set", "topology=\(scene.topic("rekey"))",
+      "--set", "commit.every=5ms", "--set", "commit.events=200",
+    ]
+    let made = work.run(["topics", "create"] + rekey + ["--apply"], environment: environment)
+    #expect(made.status == 0, "\(made.errors)")
+    var random = SplitMix64(seed: 3)
+    for _ in 0..<6 {
+      let running = work.start(["run"] + rekey + ["-q"], environment: environment)
+      usleep(useconds_t(200_000 + random.next() % 400_000))
+      running.send(SIGKILL)
+      _ = running.wait()
+    }
+    let last = work.run(
+      ["run"] + rekey + ["-q", "--exit-when-idle", "500ms"], environment: environment)
+    #expect(last.status == 0, "\(last.errors)")
+
+    // Every record is there once, as it was, and where its account belongs.
+    let refused = try scene.published("rekey-dead-letters")
+    #expect(refused.count > 20)
+    let lines = work.lines("events.jsonl").filter { !$0.contains("\"heartbeat\"") }
+    #expect(try (scene.published("events") + refused).sorted() == lines.sorted())
+    // One partition's events may have come long before another's: what is late counts all the same,
+    // but copies must be remembered as long. A heartbeat makes the last totals due.
+    scene.append(history.slices[3].suffix(1))
+    let remember = ["--set", "operators.unique.within=7d", "--set", "time.max_gap=60d"]
+    let tallied = work.run(scene.run + ["-q", "--exit-when-idle", "500ms"] + remember)
+    #expect(tallied.status == 0, "\(tallied.errors)")
+    #expect(try scene.published("dead-letters").isEmpty)
+    let replay = work.run(
+      ["replay", scene.topology, "--from", "events.jsonl", "--out", "out", "-q"] + remember)
+    #expect(replay.status == 0, "\(replay.errors)")
+    let totals = KafkaScene.totals(try scene.published("tallies"))
+    #expect(totals.count > 20)
+    #expect(totals == KafkaScene.totals(work.lines("out/tallies.jsonl")))
+  }
+
   @Test func stopsAndGoesOn() throws {
-    let scene = try KafkaScene(work, "stops", partitions: 2)
+    let scene = try KafkaScene(work, "stops", partitions: 2, snapshots: "{ directory: state }")
     let history = try SlicedHistory(
       events: 4_000, slices: 2, seed: 6, to: work.path + "/events.jsonl")
     scene.append(history.slices[0])
@@ -90,7 +142,7 @@ struct KafkaRunTests {
     #expect(refused.errors.contains("bidmill topics create"))
     let dry = work.run("topics", "create", scene.topology)
     #expect(dry.status == 0, "\(dry.errors)")
-    #expect(dry.lines.count == 3)
+    #expect(dry.lines.count == 4)
     #expect(dry.lines.allSatisfy { $0.hasPrefix("missing") && $0.contains("3 partitions") })
     #expect(work.run("topics", "create", scene.topology).output == dry.output)
     let made = work.run("topics", "create", scene.topology, "--apply")

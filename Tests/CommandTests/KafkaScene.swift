@@ -38,10 +38,13 @@ final class KafkaScene {
 
   /// With a name, so that the group does not wait for one that was killed.
   var run: [String] { ["run", topology, "--instance", "one"] }
+  var brokers: String { settings.brokers }
+  func topic(_ name: String) -> String { "\(settings.group)-\(name)" }
 
   init(
     _ work: Workplace, _ name: String, partitions: Int,
-    makes: [String] = ["events", "tallies", "dead-letters", "journal"], properties: String = "{}"
+    makes: [String] = ["events", "tallies", "dead-letters", "journal", "snapshots"],
+    snapshots: String? = nil, delivery: String = "exactly_once", properties: String = "{}"
   ) throws {
     self.work = work
     let brokers = getenv("KAFKA_BROKERS").map { String(cString: $0) } ?? ""
@@ -77,7 +80,8 @@ final class KafkaScene {
       sinks:
         tallies: { from: totals, kafka: { topic: \(group)-tallies } }
         dead_letters: { kafka: { topic: \(group)-dead-letters } }
-      snapshots: { directory: state }
+      snapshots: \(snapshots ?? "{ kafka: { topic: \(group)-snapshots } }")
+      delivery: \(delivery)
       """)
   }
 
@@ -86,16 +90,55 @@ final class KafkaScene {
   /// Appends each record to its account's partition, heartbeats to all.
   func append(_ records: [[UInt8]]) {
     for var record in records {
-      let place = record.withUnsafeBytes { route.decide($0).partition }
+      let (place, key) = record.withUnsafeBytes {
+        let decision = route.decide($0)
+        return (decision.partition, Array(decision.account.bytes))
+      }
       let places = place < 0 || place >= partitions ? Array(0..<partitions) : [place]
       for partition in places {
         let status = rd_kafka_produce(
-          handle, Int32(partition), Int32(RD_KAFKA_MSG_F_COPY), &record, record.count, nil, 0, nil)
+          handle, Int32(partition), Int32(RD_KAFKA_MSG_F_COPY), &record, record.count, key,
+          key.count, nil)
         #expect(status == 0)
         appended += 1
       }
     }
     #expect(rd_kafka_flush(producer.handle, 60_000) == RD_KAFKA_RESP_ERR_NO_ERROR)
+  }
+
+  /// Spreads records over the partitions of a new topic, keyed by something of their producers'.
+  func scatter(_ records: [[UInt8]], to name: String) {
+    let made = KafkaTopics.Missing(
+      topic: topic(name), partitions: partitions, replicas: 1, configuration: [:])
+    do { try cluster.create([made]) } catch { Issue.record(error) }
+    guard let handle = rd_kafka_topic_new(producer.handle, topic(name), nil) else {
+      Issue.record("no handle for \(name)")
+      return
+    }
+    defer { rd_kafka_topic_destroy(handle) }
+    for (place, var record) in records.enumerated() {
+      let key = Array("session-\(place / 7)".utf8)
+      let status = rd_kafka_produce(
+        handle, Int32(place / 7 % partitions), Int32(RD_KAFKA_MSG_F_COPY), &record, record.count,
+        key, key.count, nil)
+      #expect(status == 0)
+    }
+    #expect(rd_kafka_flush(producer.handle, 60_000) == RD_KAFKA_RESP_ERR_NO_ERROR)
+  }
+
+  /// The newest totals of each ad, as text.
+  static func totals(_ tallies: [String]) -> [String: String] {
+    func member(_ name: String, _ record: String) -> String {
+      guard let found = record.firstRange(of: "\"\(name)\":") else { return "" }
+      return String(record[found.upperBound...].prefix { $0 != "," && $0 != "}" })
+    }
+    var totals: [String: String] = [:]
+    for record in tallies {
+      let key = ["account", "campaign", "ad"].map { member($0, record) }.joined(separator: "/")
+      totals[key] = ["impressions", "clicks", "spend", "auctions", "wins"]
+        .map { "\($0) \(member($0, record))" }.joined(separator: ", ")
+    }
+    return totals
   }
 
   /// Records of the source's topic that are committed; asked without fencing anybody.
@@ -142,16 +185,22 @@ final class KafkaScene {
     ])
     #expect(replay.status == 0, "\(replay.errors)")
     #expect(last.member("digest") == replay.member("digest"))
-    for (sink, file) in [("tallies", "tallies"), ("dead-letters", "dead_letters")] {
-      // What a replay publishes at its end is held back until the next minute.
-      let expected = work.lines("out/\(file).jsonl").filter { !$0.contains(history.endText) }
-      let published = try published(sink)
-      #expect(!published.isEmpty)
-      let difference = KafkaScene.difference(
-        published.map(KafkaScene.withoutPlace), expected.map(KafkaScene.withoutPlace))
-      #expect(difference == nil, "\(sink)")
-      print("\(sink): \(published.count) records, each of them once")
-    }
+    // What a replay publishes at its end is held back until the next minute.
+    let expected = work.lines("out/tallies.jsonl").filter { !$0.contains(history.endText) }
+    try check("tallies", expected.map(KafkaScene.withoutPlace), KafkaScene.withoutPlace)
+    // On the cluster these are the original bytes.
+    let lines = work.lines("events.jsonl")
+    let refused = work.lines("out/dead_letters.jsonl").map { lines[KafkaScene.line(of: $0) - 1] }
+    try check("dead-letters", refused) { $0 }
+  }
+
+  private func check(
+    _ sink: String, _ expected: [String], _ form: (String) -> String
+  ) throws {
+    let published = try published(sink).map(form)
+    #expect(!published.isEmpty)
+    #expect(KafkaScene.difference(published, expected) == nil, "\(sink)")
+    print("\(sink): \(published.count) records, each of them once")
   }
 
   /// What one has more often than the other; nil where both have the same.
@@ -186,6 +235,12 @@ final class KafkaScene {
     #expect(event != nil && rd_kafka_event_error(event) == RD_KAFKA_RESP_ERR_NO_ERROR)
     rd_kafka_event_destroy(event)
     rd_kafka_DeleteTopic_destroy(topic)
+  }
+
+  /// The line that a record of a replay was made by.
+  static func line(of record: String) -> Int {
+    guard let start = record.firstRange(of: #""line":"#) else { return 0 }
+    return Int(record[start.upperBound...].prefix { $0.isNumber }) ?? 0
   }
 
   /// The record without where its event stands, which differs between topics and files.

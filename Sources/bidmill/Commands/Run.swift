@@ -2,6 +2,14 @@ import ArgumentParser
 import Events
 import Streaming
 
+#if canImport(Glibc)
+  import Glibc
+#elseif canImport(Musl)
+  import Musl
+#elseif canImport(Darwin)
+  import Darwin
+#endif
+
 struct Run: ParsableCommand {
   static let configuration = CommandConfiguration(
     abstract: "Run a topology on a local log or on Kafka, for good.",
@@ -37,6 +45,10 @@ struct Run: ParsableCommand {
   @Flag(help: "Begin with empty state where the log no longer holds what it was made of.")
   var acceptLoss = false
 
+  /// For those who start a run and may be killed: without them it ends as it does on SIGTERM.
+  @Flag(help: .hidden)
+  var endWithParent = false
+
   @Option(
     help: ArgumentHelp(
       "On Kafka: a name that this process keeps over restarts; no two may have the same.",
@@ -63,10 +75,17 @@ struct Run: ParsableCommand {
 
   func run() throws {
     let stop = StopSwitch()
+    let isOrdered = endWithParent
     SignalWatch.begin { _ in
-      Terminal.error("stopping: committing what is done; a second signal ends at once")
       stop.throwIt()
+      guard !isOrdered else { return }
+      Terminal.error("stopping: committing what is done; a second signal ends at once")
     }
+    let parent = getppid()
+    let orphaned =
+      endWithParent
+      ? Ticker(milliseconds: 500) { if getppid() != parent { stop.throwIt() } } : nil
+    defer { orphaned?.stop() }
     let checked = try topology.load()
     var live = LiveRun(
       topology: checked, workers: workers, acceptLoss: acceptLoss, instance: instance,

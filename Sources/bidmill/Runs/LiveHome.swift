@@ -21,6 +21,9 @@ protocol LiveHome: Sendable {
   /// Records after the last commits of the partitions that are here; nil while that is not known.
   func left() throws(LogError) -> Int64?
 
+  /// Partitions whose sources remove old records by themselves, and where their snapshots are.
+  var retained: [RetainedPartition] { get }
+
   /// A call that has hung so long that it never will come back.
   var hungCall: String? { get }
 }
@@ -28,18 +31,13 @@ protocol LiveHome: Sendable {
 extension LiveHome {
   func begin(_ engine: Engine, for run: LiveRun) {}
   func end() {}
+  var retained: [RetainedPartition] { [] }
   var hungCall: String? { nil }
 }
 
 /// Where a topology's sources and sinks are: all of them in one local log, or on one cluster.
 enum LiveHomes {
   static func open(_ topology: CheckedTopology, instance: String?) throws -> any LiveHome {
-    guard case .directory = topology.topology.snapshots.store else {
-      throw Failure(
-        .configuration,
-        "error: snapshots go to a topic, which this version does not have yet; write "
-          + "`snapshots: { directory: state/\(topology.topology.name) }`")
-    }
     if case .kafka? = topology.topology.sources.first?.transport {
       return try KafkaHome(topology).join(as: instance)
     }
@@ -182,10 +180,13 @@ private struct LocalHome: LiveHome {
   }
 
   func engine(for run: LiveRun) throws -> Engine {
-    try Engine(
+    let snapshots = try SnapshotPlace(run.topology, partitions: partitions.count)
+    return try Engine(
       topology: run.topology, registry: OperatorRegistry.all,
       partitions: partitions.enumerated().map { index, partition in
-        try run.partition(index, of: partitions.count, log: partition.log)
+        try run.partition(
+          index, of: partitions.count, log: partition.log,
+          snapshots: snapshots.store(partition: index))
       },
       workers: run.workers ?? Machine.cores)
   }
