@@ -143,6 +143,23 @@ public final class KafkaCluster: Sendable {
       wait = min(wait &* 2, 10_000)
     }
     guard let answer else { throw LogError(.ours, "the Kafka client's answer is empty") }
+    return KafkaCluster.read(answer)
+  }
+
+  /// What the cluster answers within a second; nil where it does not.
+  func partitionCountsNow(of topics: [String]) -> [String: Int]? {
+    var answer: UnsafePointer<rd_kafka_metadata>?
+    guard rd_kafka_metadata(consumer.handle, 1, nil, &answer, 1_000) == RD_KAFKA_RESP_ERR_NO_ERROR,
+      let answer
+    else { return nil }
+    let all = KafkaCluster.read(answer).topics
+    var counts: [String: Int] = [:]
+    for topic in topics { counts[topic] = all[topic]?.partitions }
+    return counts
+  }
+
+  /// Takes the answer over.
+  private static func read(_ answer: UnsafePointer<rd_kafka_metadata>) -> Metadata {
     defer { rd_kafka_metadata_destroy(answer) }
     var result = Metadata()
     result.brokers = Int(answer.pointee.broker_cnt)

@@ -15,7 +15,7 @@ public import Streaming
 /// membership is what commits are made under. One thread calls `serve` again and again, and at the
 /// end `leave`.
 public final class KafkaGroup: @unchecked Sendable {
-  // `holds` belongs to the serving thread.
+  // What changes belongs to the serving thread.
 
   public enum Change: Equatable, Sendable {
     /// These are all that this process has from now on; numbers of partitions of every source.
@@ -31,6 +31,10 @@ public final class KafkaGroup: @unchecked Sendable {
   private let partitionCount: Int
   private let instance: String?
   private var holds: [Int] = []
+  private var looksAgainAt: Int64 = 0
+  private var hasProblem = false
+
+  private static let lookEvery: Int64 = 15_000
 
   /// Asks to become a member.
   ///
@@ -63,6 +67,7 @@ public final class KafkaGroup: @unchecked Sendable {
         .unavailable,
         "the group \(cluster.settings.group) cannot be joined: \(KafkaClient.text(error))")
     }
+    looksAgainAt = KafkaClient.now() + KafkaGroup.lookEvery
     cluster.setMember(client)
   }
 
@@ -88,6 +93,7 @@ public final class KafkaGroup: @unchecked Sendable {
   public func serve(
     milliseconds: Int32, _ handle: (Change) throws(LogError) -> Void
   ) throws(LogError) {
+    try watchTopics()
     guard let event = rd_kafka_queue_poll(queue, milliseconds) else { return }
     defer { rd_kafka_event_destroy(event) }
     switch rd_kafka_event_type(event) {
@@ -146,21 +152,39 @@ public final class KafkaGroup: @unchecked Sendable {
   }
 
   private func checkTopics() throws(LogError) {
-    let counts = try cluster.partitionCounts(of: topics)
+    if let problem = problem(try cluster.partitionCounts(of: topics)) { throw problem }
+  }
+
+  /// Clients wait for a topic that was deleted as for one that is out of reach: so it is looked for.
+  /// A cluster that restarts may know less than it holds, so once is not enough.
+  private func watchTopics() throws(LogError) {
+    let now = KafkaClient.now()
+    guard now >= looksAgainAt else { return }
+    looksAgainAt = now + KafkaGroup.lookEvery
+    guard let counts = cluster.partitionCountsNow(of: topics), let problem = problem(counts) else {
+      hasProblem = false
+      return
+    }
+    if hasProblem { throw problem }
+    hasProblem = true
+  }
+
+  private func problem(_ counts: [String: Int]) -> LogError? {
     for topic in topics {
       guard let count = counts[topic] else {
-        throw LogError(
+        return LogError(
           .missing,
           "the topic \(topic) is gone: it was deleted while it was read. Make it again and begin "
             + "with another `group`, or take it out of the sources")
       }
       guard count == partitionCount else {
-        throw LogError(
+        return LogError(
           .configuration,
           "\(topic) has \(count) partitions now and had \(partitionCount) when the run began: "
             + "accounts would change their partition. Begin anew with another `group`")
       }
     }
+    return nil
   }
 
   private func check(

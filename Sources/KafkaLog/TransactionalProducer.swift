@@ -240,7 +240,8 @@ struct Outcome {
     case RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART, RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC,
       RD_KAFKA_RESP_ERR__UNKNOWN_PARTITION:
       LogError(
-        .missing, "a topic that \(id) writes is gone: \(text). Make it again (`bidmill topics`)")
+        .missing,
+        "a topic that \(id) reads or writes is gone: \(text). Make it again (`bidmill topics`)")
     case RD_KAFKA_RESP_ERR_UNKNOWN_MEMBER_ID, RD_KAFKA_RESP_ERR_ILLEGAL_GENERATION,
       RD_KAFKA_RESP_ERR_FENCED_INSTANCE_ID:
       LogError(

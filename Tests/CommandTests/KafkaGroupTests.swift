@@ -109,9 +109,12 @@ struct KafkaGroupTests {
       events: 4_000 * rounds, slices: rounds, seed: 10, to: work.path + "/events.jsonl")
     var random = SplitMix64(seed: seed)
     let process = work.start(scene.member)
+    // It has joined by then.
+    usleep(3_000_000)
     for round in 0..<rounds {
       scene.append(history.slices[round])
-      rest(1_000...3_000, &random)
+      // While it works, so that a transaction is open.
+      rest(20...400, &random)
       process.send(SIGSTOP)
       // The cluster looks for such transactions every ten seconds, which is within the session.
       rest(11_000...14_000, &random)
@@ -189,6 +192,6 @@ struct KafkaGroupTests {
     try scene.deleteSource()
     let outcome = process.wait()
     #expect(outcome.status == 66, "\(outcome.errors)")
-    #expect(outcome.errors.contains("deleted while it was read"), "\(outcome.errors)")
+    #expect(outcome.errors.contains("is gone"), "\(outcome.errors)")
   }
 }
