@@ -23,6 +23,7 @@ let package = Package(
   dependencies: [
     .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
     .package(url: "https://github.com/jpsim/Yams", from: "6.2.2"),
+    .package(url: "https://github.com/HdrHistogram/hdrhistogram-swift", from: "0.2.0"),
   ],
   targets: [
     .systemLibrary(
@@ -56,6 +57,7 @@ let package = Package(
         "Events", "Learning", "Bidding", "Streaming", "LocalLog", "KafkaLog", "Operators",
         "Simulation",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
+        .product(name: "Histogram", package: "hdrhistogram-swift"),
       ],
       swiftSettings: strict),
     .testTarget(name: "ArchitectureTests", swiftSettings: strict),
@@ -90,7 +92,8 @@ let package = Package(
     .testTarget(
       name: "CommandTests",
       dependencies: [
-        "bidmill", "Streaming", "LocalLog", "KafkaLog", "CKafka", "Simulation", "Events",
+        "bidmill", "Streaming", "LocalLog", "KafkaLog", "CKafka", "Simulation", "Learning",
+        "Events",
       ],
       swiftSettings: strict),
     .testTarget(

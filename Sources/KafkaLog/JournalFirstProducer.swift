@@ -54,8 +54,11 @@ final class JournalFirstProducer: CommitProducer {
     try write([JournalRecord.fence], partition)
     guard let whole = try JournalReading(cluster, partition: partition).last() else { return }
     lastJournal = whole.bytes
-    last = CommitPoint(
-      number: whole.number, nextOffsets: try JournalFirstProducer.nextOffsets(whole, settings))
+    let read = Transaction()
+    read.number = whole.number
+    read.journal = whole.bytes
+    read.nextOffsets = try JournalFirstProducer.nextOffsets(whole, settings)
+    last = read.point
   }
 
   /// Where a commit's journal leads to.
@@ -85,7 +88,7 @@ final class JournalFirstProducer: CommitProducer {
     if try !isJournaled(transaction) {
       try write(
         JournalRecord.parts(transaction.journal, number: transaction.number), partition)
-      last = CommitPoint(number: transaction.number, nextOffsets: transaction.nextOffsets)
+      last = transaction.point
       lastJournal = transaction.journal
     }
     try send(transaction, partition)
@@ -159,8 +162,9 @@ final class JournalFirstProducer: CommitProducer {
     for (input, offset) in zip(inputs, last.nextOffsets) {
       offsets.add(input.topic, input.partition, offset: offset)
     }
+    let mark = CommitMetadata.Mark(number: last.number, journalSum: last.journalSum)
     for place in offsets.elements.indices {
-      CommitMetadata.set(last.number, on: &offsets.elements[place])
+      CommitMetadata.set(mark, on: &offsets.elements[place])
     }
     try during(deadline) {
       rd_kafka_send_offsets_to_transaction(client.handle, offsets.list, group.handle, $0)

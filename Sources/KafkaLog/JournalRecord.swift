@@ -100,24 +100,38 @@ struct JournalParts {
   }
 }
 
-/// The commit's number in the metadata of a committed offset: `journal=17`.
+/// What a committed offset's metadata say of its commit: `journal=17 sum=9f3c`.
 enum CommitMetadata {
+  struct Mark: Equatable {
+    var number: Int64
+    /// `Transaction.journalSum`; nil in what earlier builds wrote.
+    var journalSum: UInt64?
+  }
+
   private static let prefix = "journal="
+  private static let sumPrefix = "sum="
 
   /// The library frees the text with the partition.
-  static func set(_ number: Int64, on partition: inout rd_kafka_topic_partition_t) {
-    let text = "\(prefix)\(number)"
+  static func set(_ mark: Mark, on partition: inout rd_kafka_topic_partition_t) {
+    var text = "\(prefix)\(mark.number)"
+    if let sum = mark.journalSum { text += " \(sumPrefix)\(String(sum, radix: 16))" }
     partition.metadata = strdup(text).map { UnsafeMutableRawPointer($0) }
     partition.metadata_size = text.utf8.count
   }
 
   /// Nil where the offset is not one of our commits.
-  static func number(_ partition: rd_kafka_topic_partition_t) -> Int64? {
+  static func mark(_ partition: rd_kafka_topic_partition_t) -> Mark? {
     guard let start = partition.metadata else { return nil }
     let text = String(
       decoding: UnsafeRawBufferPointer(start: start, count: partition.metadata_size), as: UTF8.self)
-    guard text.hasPrefix(prefix), let number = Int64(text.dropFirst(prefix.count)), number > 0
+    let words = text.split(separator: " ", omittingEmptySubsequences: false)
+    guard let first = words.first, words.count <= 2, first.hasPrefix(prefix),
+      let number = Int64(first.dropFirst(prefix.count)), number > 0
     else { return nil }
-    return number
+    guard words.count == 2 else { return Mark(number: number) }
+    guard words[1].hasPrefix(sumPrefix),
+      let sum = UInt64(words[1].dropFirst(sumPrefix.count), radix: 16)
+    else { return nil }
+    return Mark(number: number, journalSum: sum)
   }
 }

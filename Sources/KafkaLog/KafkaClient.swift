@@ -14,6 +14,16 @@ import Synchronization
 final class KafkaClient: @unchecked Sendable {
   enum Kind {
     case consumer, producer
+    /// A producer that is told where each of its records went.
+    case appender
+  }
+
+  /// What became of an appender's record.
+  struct Report {
+    var tag: UInt64
+    var partition: Int32
+    var offset: Int64
+    var error: rd_kafka_resp_err_t
   }
 
   /// Keeps what the library last complained of, for messages that have a cause to name. The
@@ -22,6 +32,11 @@ final class KafkaClient: @unchecked Sendable {
     let last = Mutex<String?>(nil)
     /// Why a record was not delivered, the first of them.
     let delivery = Mutex<rd_kafka_resp_err_t?>(nil)
+    let reports = Mutex<[Report]>([])
+    /// What a person has to see to: who the client says it is, is not believed.
+    let refusal = Mutex<String?>(nil)
+    /// Every broker was out of reach when it was last tried.
+    let areBrokersAway = Mutex(false)
   }
 
   let handle: OpaquePointer
@@ -33,9 +48,10 @@ final class KafkaClient: @unchecked Sendable {
   /// - Parameters:
   ///   - owned: Properties that nobody may change.
   ///   - preferred: Properties that the settings' own go before; unknown ones are left out.
+  ///   - events: `RD_KAFKA_EVENT_…` that come by the queue instead of by callbacks.
   init(
     _ kind: Kind, _ settings: KafkaSettings, owned: [(String, String)],
-    preferred: [(String, String)]
+    preferred: [(String, String)], events: Int32 = 0
   ) throws(LogError) {
     let complaints = Complaints()
     let retained = Unmanaged.passRetained(complaints)
@@ -55,6 +71,20 @@ final class KafkaClient: @unchecked Sendable {
       throw error
     }
     rd_kafka_conf_set_opaque(configuration, retained.toOpaque())
+    if events != 0 { rd_kafka_conf_set_events(configuration, events) }
+    rd_kafka_conf_set_error_cb(configuration) { _, code, reason, opaque in
+      guard let opaque else { return }
+      let complaints = Unmanaged<Complaints>.fromOpaque(opaque).takeUnretainedValue()
+      let text = reason.map { String(cString: $0) } ?? ""
+      switch rd_kafka_resp_err_t(code) {
+      case RD_KAFKA_RESP_ERR__AUTHENTICATION, RD_KAFKA_RESP_ERR__SSL,
+        RD_KAFKA_RESP_ERR_SASL_AUTHENTICATION_FAILED:
+        complaints.refusal.withLock { $0 = text }
+      case RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN:
+        complaints.areBrokersAway.withLock { $0 = true }
+      default: break
+      }
+    }
     rd_kafka_conf_set_log_cb(configuration) { client, level, _, text in
       // 0 to 4: from emergencies to warnings.
       guard level <= 4, let client, let text, let opaque = rd_kafka_opaque(client) else { return }
@@ -73,6 +103,17 @@ final class KafkaClient: @unchecked Sendable {
         guard error != RD_KAFKA_RESP_ERR__PURGE_QUEUE, error != RD_KAFKA_RESP_ERR__PURGE_INFLIGHT
         else { return }
         complaints.delivery.withLock { $0 = $0 ?? error }
+      }
+    }
+    if kind == .appender {
+      rd_kafka_conf_set_dr_msg_cb(configuration) { _, message, opaque in
+        guard let message, let opaque else { return }
+        let report = Report(
+          tag: UInt64(UInt(bitPattern: message.pointee._private)),
+          partition: message.pointee.partition, offset: message.pointee.offset,
+          error: message.pointee.err)
+        let complaints = Unmanaged<Complaints>.fromOpaque(opaque).takeUnretainedValue()
+        complaints.reports.withLock { $0.append(report) }
       }
     }
     var reason = [CChar](repeating: 0, count: 512)
@@ -94,7 +135,8 @@ final class KafkaClient: @unchecked Sendable {
   }
 
   deinit {
-    // Closing would be for members of a group; partitions are assigned by hand.
+    // Closing would leave the group, which whoever joined it does beforehand, and without waiting
+    // for good.
     rd_kafka_destroy_flags(handle, RD_KAFKA_DESTROY_F_NO_CONSUMER_CLOSE)
     retained.release()
   }
@@ -102,12 +144,37 @@ final class KafkaClient: @unchecked Sendable {
   /// What the library last warned of.
   var lastComplaint: String? { complaints.last.withLock { $0 } }
 
+  /// Why the cluster did not believe the client since the last call.
+  func takeRefusal() -> String? {
+    complaints.refusal.withLock { refusal in
+      defer { refusal = nil }
+      return refusal
+    }
+  }
+
+  /// Whether all brokers were found out of reach since the last call.
+  func takeAbsence() -> Bool {
+    complaints.areBrokersAway.withLock { isAway in
+      defer { isAway = false }
+      return isAway
+    }
+  }
+
   /// Why the first record failed that did since the last call.
   func takeDeliveryError() -> rd_kafka_resp_err_t? {
     rd_kafka_poll(handle, 0)
     return complaints.delivery.withLock { error in
       defer { error = nil }
       return error
+    }
+  }
+
+  /// What became of an appender's records since the last call; waits for the first of them.
+  func takeReports(waitMilliseconds: Int32) -> [Report] {
+    rd_kafka_poll(handle, waitMilliseconds)
+    return complaints.reports.withLock { reports in
+      defer { reports.removeAll(keepingCapacity: true) }
+      return reports
     }
   }
 

@@ -1,5 +1,6 @@
 import CKafka
 public import Streaming
+import Synchronization
 
 #if canImport(Glibc)
   import Glibc
@@ -11,17 +12,17 @@ public import Streaming
 
 // The log on Apache Kafka, by librdkafka: nothing else in the project imports it.
 //
-// A group of a topology reads its partitions of all source topics (`KafkaInput`), and commits
-// outputs, source offsets and journal in one transaction per partition
-// (`TransactionalProducer`); `KafkaPartitionLog` puts both behind the engine's protocol. Which
-// topics there must be is in `KafkaTopics`. Nothing here knows events or operators: records are a
+// The processes of a topology share its partitions out as members of a group (`KafkaGroup`). Each
+// reads its partitions of all source topics (`KafkaInput`), and commits outputs, source offsets and
+// journal in one transaction per partition (`TransactionalProducer`); `KafkaPartitionLog` puts both
+// behind the engine's protocol. Which topics there must be is in `KafkaTopics`. Nothing here knows events or operators: records are a
 // key and a value, both bytes.
 //
 // Where things are, for a group `g` that reads `events`:
 //
 //     events, tallies, …        sources and sinks; a partition's outputs have its number
 //     g-journal                 per partition, one record a commit: its number and the journal
-//     offsets of g              next offset per source partition; metadata `journal=<number>`
+//     offsets of g              next offset per source partition; metadata `journal=<number> sum=<s>`
 //     transactional.id g-<n>    of partition n: whoever opens it last fences those before
 
 /// How a cluster is reached.
@@ -65,8 +66,11 @@ public struct KafkaSettings: Sendable {
 /// A Kafka cluster, as one process sees it: what is there, and its partitions as logs.
 public final class KafkaCluster: Sendable {
   public let settings: KafkaSettings
-  /// Reads the sources of all partitions, each into a queue of its own.
+  /// Reads the sources of all partitions, each into a queue of its own. It is no member of the
+  /// group: what it reads it is told, partition by partition.
   let consumer: KafkaClient
+  let calls = CallWatch()
+  private let member = Mutex<KafkaClient?>(nil)
 
   /// Finds the cluster.
   ///
@@ -123,11 +127,22 @@ public final class KafkaCluster: Sendable {
   /// Asks for all topics, which makes none: to ask for one by its name may create it.
   func metadata() throws(LogError) -> Metadata {
     var answer: UnsafePointer<rd_kafka_metadata>?
-    let wait = settings.answerWithinMilliseconds
-    let error = rd_kafka_metadata(consumer.handle, 1, nil, &answer, Int32(clamping: wait))
-    guard error == RD_KAFKA_RESP_ERR_NO_ERROR, let answer else {
-      throw unreachable(error)
+    let deadline = Deadline(milliseconds: settings.answerWithinMilliseconds)
+    // Short at first: a password that is refused is not worth waiting for.
+    var wait: Int32 = 500
+    while true {
+      let error = rd_kafka_metadata(
+        consumer.handle, 1, nil, &answer, max(min(wait, deadline.left), 1))
+      if error == RD_KAFKA_RESP_ERR_NO_ERROR { break }
+      consumer.discardEvents()
+      if let refusal = consumer.takeRefusal() { throw self.refusal(refusal) }
+      guard error == RD_KAFKA_RESP_ERR__TIMED_OUT || error == RD_KAFKA_RESP_ERR__TRANSPORT,
+        !deadline.isOver
+      else { throw unreachable(error) }
+      if error == RD_KAFKA_RESP_ERR__TRANSPORT { usleep(100_000) }
+      wait = min(wait &* 2, 10_000)
     }
+    guard let answer else { throw LogError(.ours, "the Kafka client's answer is empty") }
     defer { rd_kafka_metadata_destroy(answer) }
     var result = Metadata()
     result.brokers = Int(answer.pointee.broker_cnt)
@@ -138,6 +153,40 @@ public final class KafkaCluster: Sendable {
         partitions: Int(topic.partition_cnt), replicas: Int(topic.partitions[0].replica_cnt))
     }
     return result
+  }
+
+  /// Who the client says it is, or how it speaks, is not accepted.
+  func refusal(_ reason: String) -> LogError {
+    LogError(
+      .configuration,
+      "\(settings.brokers) refuses this client: \(reason). Correct `security.protocol`, `sasl.…` "
+        + "and `ssl.…` in `properties`")
+  }
+
+  // MARK: While it runs
+
+  /// What a person should hear of, found since the last call: brokers out of reach, a password that
+  /// is not accepted any more. Call it now and then: it also serves the client's callbacks.
+  public func complaints() -> [String] {
+    consumer.discardEvents()
+    var found: [String] = []
+    if let reason = consumer.takeRefusal() { found.append(refusal(reason).message) }
+    if consumer.takeAbsence() {
+      let last = consumer.lastComplaint.map { " (\($0))" } ?? ""
+      found.append("no broker of \(settings.brokers) can be reached\(last); waiting for it")
+    }
+    return found
+  }
+
+  /// A call of the client library that has not returned long after the time it was given.
+  public var overdueCall: String? { calls.overdue }
+
+  /// Commits are those of this member from now on; nil: of nobody in particular.
+  func setMember(_ client: KafkaClient?) { member.withLock { $0 = client } }
+
+  func groupMetadata() throws(LogError) -> KafkaGroupMetadata {
+    if let client = member.withLock({ $0 }) { return try KafkaGroupMetadata(of: client) }
+    return try KafkaGroupMetadata(settings.group)
   }
 
   func unreachable(_ error: rd_kafka_resp_err_t) -> LogError {

@@ -24,6 +24,13 @@ final class KafkaInput: @unchecked Sendable {
   private let handle: OpaquePointer
   private let messages: UnsafeMutablePointer<UnsafeMutablePointer<rd_kafka_message_t>?>
   private var isAssigned = false
+  /// Found beside records, to be thrown at the next fetch.
+  private var failure: LogError?
+  /// Since when the cluster says that there is no such partition, and when that is asked again; in
+  /// monotonic ms.
+  private var goneSince: Int64?
+  private var asksAgainAt: Int64 = 0
+  private let waker = Mutex<Unmanaged<Waker>?>(nil)
   /// Records before it are not delivered again, whatever the client still had in its queue.
   private let nextOffset = Atomic<Int64>(0)
   private let isAtEnd = Atomic<Bool>(false)
@@ -45,7 +52,36 @@ final class KafkaInput: @unchecked Sendable {
     messages = .allocate(capacity: KafkaInput.batchMax)
   }
 
+  /// What the library calls when its queue is not empty any more.
+  private final class Waker: Sendable {
+    let wake: @Sendable () -> Void
+    init(_ wake: @escaping @Sendable () -> Void) { self.wake = wake }
+  }
+
+  /// A restarting cluster may know less than it holds for so long.
+  private static let goneMilliseconds: Int64 = 30_000
+  private static let askMilliseconds: Int64 = 2_000
+
+  /// From now on `wake` is called, by a thread of the library, when there is something to fetch.
+  func onArrival(_ wake: @escaping @Sendable () -> Void) {
+    let waker = Unmanaged.passRetained(Waker(wake))
+    let old = self.waker.withLock { current in
+      defer { current = waker }
+      return current
+    }
+    rd_kafka_queue_cb_event_enable(
+      queue,
+      { _, opaque in
+        guard let opaque else { return }
+        Unmanaged<Waker>.fromOpaque(opaque).takeUnretainedValue().wake()
+      }, waker.toOpaque())
+    // The library calls under the queue's lock: now nobody uses the old one any more.
+    old?.release()
+  }
+
   deinit {
+    rd_kafka_queue_cb_event_enable(queue, nil, nil)
+    waker.withLock { $0?.release() }
     messages.deallocate()
     rd_kafka_queue_destroy(queue)
     rd_kafka_topic_destroy(handle)
@@ -54,6 +90,7 @@ final class KafkaInput: @unchecked Sendable {
   func seek(to offset: Int64) throws(LogError) {
     nextOffset.store(offset, ordering: .relaxed)
     isAtEnd.store(false, ordering: .relaxed)
+    failure = nil
     if isAssigned {
       let error = rd_kafka_seek(handle, partition, offset, 0)
       guard error == RD_KAFKA_RESP_ERR_NO_ERROR else {
@@ -84,24 +121,30 @@ final class KafkaInput: @unchecked Sendable {
     into chunk: RecordChunk, maxRecords: Int, waitMilliseconds: Int32 = 0
   ) throws(LogError) -> FetchStatus {
     chunk.removeAll()
+    if let failure {
+      self.failure = nil
+      throw failure
+    }
+    if goneSince != nil { try askAgain() }
     let count = rd_kafka_consume_batch_queue(
       queue, waitMilliseconds, messages, min(maxRecords, KafkaInput.batchMax))
     guard count > 0 else { return isAtEnd.load(ordering: .relaxed) ? .end : .waiting }
     var kept: [UnsafeMutablePointer<rd_kafka_message_t>] = []
     kept.reserveCapacity(count)
     var next = nextOffset.load(ordering: .relaxed)
-    var failure: LogError?
     for place in 0..<count {
       guard let message = messages[place] else { continue }
       switch message.pointee.err {
       case RD_KAFKA_RESP_ERR_NO_ERROR where message.pointee.offset >= next:
         next = message.pointee.offset &+ 1
         isAtEnd.store(false, ordering: .relaxed)
+        goneSince = nil
         chunk.records.append(KafkaInput.record(message))
         kept.append(message)
         continue
       case RD_KAFKA_RESP_ERR_NO_ERROR: break
       case RD_KAFKA_RESP_ERR__PARTITION_EOF:
+        goneSince = nil
         if message.pointee.offset >= next {
           isAtEnd.store(true, ordering: .relaxed)
         }
@@ -112,7 +155,11 @@ final class KafkaInput: @unchecked Sendable {
     nextOffset.store(next, ordering: .relaxed)
     chunk.nextOffset = next
     lend(kept, to: chunk)
-    if let failure { throw failure }
+    // What came before the error is given first: it would be lost.
+    if let failure, chunk.records.isEmpty {
+      self.failure = nil
+      throw failure
+    }
     guard !chunk.records.isEmpty else {
       return isAtEnd.load(ordering: .relaxed) ? .end : .waiting
     }
@@ -145,6 +192,21 @@ final class KafkaInput: @unchecked Sendable {
         start: content.payload, count: content.payload == nil ? 0 : content.len))
   }
 
+  /// Whether the partition is there again: then its records or its end come.
+  private func askAgain() throws(LogError) {
+    let now = KafkaClient.now()
+    guard let since = goneSince else { return }
+    guard now - since < KafkaInput.goneMilliseconds else {
+      throw LogError(
+        .missing,
+        "\(topic) partition \(partition) is gone: the topic was deleted while it was read. Make it "
+          + "again and begin with another `group`, or take it out of the sources")
+    }
+    guard now >= asksAgainAt else { return }
+    asksAgainAt = now + KafkaInput.askMilliseconds
+    try seek(to: nextOffset.load(ordering: .relaxed))
+  }
+
   /// What a fetch says beside records; nil where the client goes on by itself.
   private func complaint(_ error: rd_kafka_resp_err_t, at offset: Int64) -> LogError? {
     switch error {
@@ -155,9 +217,7 @@ final class KafkaInput: @unchecked Sendable {
           + "or the topic was made anew. Bring it back, or begin with another `group`")
     case RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART, RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC,
       RD_KAFKA_RESP_ERR__UNKNOWN_PARTITION:
-      LogError(
-        .missing, "\(topic) partition \(partition) is gone: the topic was deleted while it was read"
-      )
+      gone()
     case RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED:
       LogError(.configuration, "the cluster does not let this client read the topic \(topic)")
     case RD_KAFKA_RESP_ERR__BAD_MSG, RD_KAFKA_RESP_ERR__BAD_COMPRESSION:
@@ -167,6 +227,18 @@ final class KafkaInput: @unchecked Sendable {
           + KafkaClient.text(error))
     default: nil
     }
+  }
+
+  private func gone() -> LogError {
+    isAtEnd.store(false, ordering: .relaxed)
+    if goneSince == nil {
+      goneSince = KafkaClient.now()
+      asksAgainAt = KafkaClient.now() + KafkaInput.askMilliseconds
+    }
+    return LogError(
+      .missing, recovery: .retry,
+      "the cluster knows no \(topic) partition \(partition) any more; asking again for "
+        + "\(KafkaInput.goneMilliseconds / 1000) s")
   }
 
   /// How many records behind `committed` there are; nil while that is not known.

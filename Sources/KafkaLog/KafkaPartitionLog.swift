@@ -16,6 +16,11 @@ public final class KafkaPartitionLog: PartitionLog, @unchecked Sendable {
   private let writer: Mutex<Writer>
   private let lastCommit = Mutex<CommitPoint?>(nil)
   private let journalReader = Mutex<KafkaCluster?>(nil)
+  /// It has been asked for what is committed, and not given up since.
+  private let isLookedUp = Atomic<Bool>(false)
+  private let committedRecords = Atomic<Int64>(0)
+  /// First offsets, where nothing is committed yet.
+  private let beginnings = Mutex<[Int64]>([])
   /// Since when a commit has had no answer; 0 while there is none.
   private let unanswered = Atomic<Int64>(0)
   /// A commit got its answer late: what the inputs said of their ends is out of date.
@@ -55,7 +60,6 @@ public final class KafkaPartitionLog: PartitionLog, @unchecked Sendable {
     if endsAreOld.exchange(false, ordering: .relaxed) {
       for reader in readers { try reader.forgetEnd() }
     }
-    if input == 0, partition == 0 { cluster.consumer.discardEvents() }
     let status = try readers[input].fetch(into: chunk, maxRecords: maxRecords)
     // Time must not go on by itself while the cluster is away, or all that waits there is late.
     return status == .end && isUnanswered ? .waiting : status
@@ -83,8 +87,14 @@ public final class KafkaPartitionLog: PartitionLog, @unchecked Sendable {
   /// The last commit, as far as this process knows without asking.
   public var lastKnownCommit: CommitPoint? { lastCommit.withLock { $0 } }
 
+  /// Records behind the last commit; nil while that is not known.
+  public var left: Int64? {
+    guard isLookedUp.load(ordering: .relaxed) else { return nil }
+    return left(after: lastKnownCommit?.nextOffsets ?? beginnings.withLock { $0 })
+  }
+
   /// Records behind these offsets, one per input; nil while that is not known.
-  public func left(after offsets: [Int64]) -> Int64? {
+  func left(after offsets: [Int64]) -> Int64? {
     var sum: Int64 = 0
     for (reader, offset) in zip(readers, offsets) {
       guard let left = reader.left(after: offset) else { return nil }
@@ -106,7 +116,12 @@ public final class KafkaPartitionLog: PartitionLog, @unchecked Sendable {
       } catch { return .failure(error) }
     }
     let point = try result.get()
+    if point == nil {
+      let first = try firstOffsets()
+      beginnings.withLock { $0 = first }
+    }
     lastCommit.withLock { $0 = point }
+    isLookedUp.store(true, ordering: .relaxed)
     return point
   }
 
@@ -116,15 +131,18 @@ public final class KafkaPartitionLog: PartitionLog, @unchecked Sendable {
     if writer.limits == nil {
       writer.limits = cluster.messageBytesMax(of: outputs.map(\.topic))
     }
-    let (settings, limits) = (cluster.settings, writer.limits ?? [])
+    let (settings, outputs, limits) = (cluster.settings, outputs, writer.limits ?? [])
     let id = settings.transactionalID(partition)
-    if repeatsLastCommit {
-      writer.producer = try JournalFirstProducer(
+    let (partition, journal) = (partition, try repeatsLastCommit ? journalCluster() : nil)
+    writer.producer = try cluster.calls.during(
+      "the opening of the transactions of \(id)", milliseconds: settings.answerWithinMilliseconds
+    ) { () throws(LogError) -> any CommitProducer in
+      guard let journal else {
+        return try TransactionalProducer(settings, id: id, outputs: outputs, limits: limits)
+      }
+      return try JournalFirstProducer(
         settings, id: id, partition: partition, outputs: outputs, limits: limits,
-        journal: try journalCluster())
-    } else {
-      writer.producer = try TransactionalProducer(
-        settings, id: id, outputs: outputs, limits: limits)
+        journal: journal)
     }
   }
 
@@ -142,9 +160,9 @@ public final class KafkaPartitionLog: PartitionLog, @unchecked Sendable {
 
   /// What the journal ends with, held against what the group says, which may lag behind it.
   private func check(_ last: CommitPoint?) throws(LogError) -> CommitPoint? {
-    let (numbers, _) = try askOffsets()
+    let (marks, _) = try askOffsets()
     let group = cluster.settings.group
-    guard numbers.allSatisfy({ $0 ?? Int64.max <= last?.number ?? 0 }) else {
+    guard marks.allSatisfy({ $0?.number ?? Int64.max <= last?.number ?? 0 }) else {
       throw LogError(
         .badData,
         "the committed offsets of partition \(partition) of the group \(group) are ahead of its "
@@ -160,13 +178,13 @@ public final class KafkaPartitionLog: PartitionLog, @unchecked Sendable {
   }
 
   private func askCommitted() throws(LogError) -> CommitPoint? {
-    let (numbers, offsets) = try askOffsets()
-    return try point(numbers, offsets)
+    let (marks, offsets) = try askOffsets()
+    return try point(marks, offsets)
   }
 
-  /// The group's offsets, with the numbers of the commits that they are of: nil for no commit of
-  /// ours, 0 for none at all.
-  private func askOffsets() throws(LogError) -> (numbers: [Int64?], offsets: [Int64]) {
+  /// The group's offsets, with the marks of the commits that they are of: nil for no commit of
+  /// ours, number 0 for none at all.
+  private func askOffsets() throws(LogError) -> (marks: [CommitMetadata.Mark?], offsets: [Int64]) {
     let list = PartitionList(capacity: inputs.count)
     for input in inputs { list.add(input.topic, input.partition, offset: -1001) }
     let wait = Int32(clamping: cluster.settings.answerWithinMilliseconds)
@@ -177,7 +195,7 @@ public final class KafkaPartitionLog: PartitionLog, @unchecked Sendable {
         "the committed offsets of the group \(cluster.settings.group) cannot be read: "
           + KafkaClient.text(error))
     }
-    var numbers: [Int64?] = []
+    var marks: [CommitMetadata.Mark?] = []
     var offsets: [Int64] = []
     for element in list.elements {
       guard element.err == RD_KAFKA_RESP_ERR_NO_ERROR else {
@@ -186,24 +204,26 @@ public final class KafkaPartitionLog: PartitionLog, @unchecked Sendable {
           "the committed offset of \(String(cString: element.topic)) \(element.partition) cannot be"
             + " read: \(KafkaClient.text(element.err))")
       }
-      numbers.append(element.offset >= 0 ? CommitMetadata.number(element) : 0)
+      marks.append(
+        element.offset >= 0 ? CommitMetadata.mark(element) : CommitMetadata.Mark(number: 0))
       offsets.append(element.offset)
     }
-    return (numbers, offsets)
+    return (marks, offsets)
   }
 
   /// All sources' offsets must be of one commit, or of none.
-  private func point(_ numbers: [Int64?], _ offsets: [Int64]) throws(LogError) -> CommitPoint? {
+  private func point(
+    _ marks: [CommitMetadata.Mark?], _ offsets: [Int64]
+  ) throws(LogError) -> CommitPoint? {
     let group = cluster.settings.group
-    guard let first = numbers.first, let number = first, numbers.allSatisfy({ $0 == number })
-    else {
+    guard let first = marks.first, let mark = first, marks.allSatisfy({ $0 == mark }) else {
       throw LogError(
         .badData,
         "the committed offsets of partition \(partition) of the group \(group) are not those of one"
           + " commit: they were reset or moved by something else, or the sources have changed. "
           + "Begin anew with another `group`")
     }
-    guard number > 0 else {
+    guard mark.number > 0 else {
       guard try !JournalReading(cluster, partition: partition).hasRecords() else {
         throw LogError(
           .badData,
@@ -213,7 +233,7 @@ public final class KafkaPartitionLog: PartitionLog, @unchecked Sendable {
       }
       return nil
     }
-    return CommitPoint(number: number, nextOffsets: offsets)
+    return CommitPoint(number: mark.number, nextOffsets: offsets, journalSum: mark.journalSum)
   }
 
   /// Up to the last commit that this process knows of.
@@ -257,10 +277,17 @@ public final class KafkaPartitionLog: PartitionLog, @unchecked Sendable {
     try result.get()
     if isUnanswered { endsAreOld.store(true, ordering: .relaxed) }
     unanswered.store(0, ordering: .relaxed)
-    lastCommit.withLock {
-      $0 = CommitPoint(number: transaction.number, nextOffsets: transaction.nextOffsets)
+    let before = lastCommit.withLock { last in
+      defer { last = transaction.point }
+      return last?.nextOffsets
     }
+    let records = zip(transaction.nextOffsets, before ?? beginnings.withLock { $0 })
+      .reduce(0) { $0 + max(0, $1.0 - $1.1) }
+    committedRecords.add(records, ordering: .relaxed)
   }
+
+  /// Records up to the commits that this process has made.
+  public var recordsCommitted: Int64 { committedRecords.load(ordering: .relaxed) }
 
   private func commit(_ transaction: Transaction, with writer: inout Writer) throws(LogError) {
     // There the next producer sees in the journal what became of the last one's commit.
@@ -273,9 +300,15 @@ public final class KafkaPartitionLog: PartitionLog, @unchecked Sendable {
           + "known yet")
     }
     do throws(LogError) {
-      try producer.commit(
-        transaction, partition: partition, inputs: inputs,
-        group: try KafkaGroupMetadata(cluster.settings.group))
+      let (partition, inputs, cluster) = (partition, inputs, cluster)
+      try cluster.calls.during(
+        "a commit of \(cluster.settings.transactionalID(partition))",
+        milliseconds: cluster.settings.commitWithinMilliseconds
+      ) { () throws(LogError) in
+        try producer.commit(
+          transaction, partition: partition, inputs: inputs,
+          group: try cluster.groupMetadata())
+      }
     } catch {
       if error.recovery != .retry { writer.producer = nil }
       guard error.recovery == .recreate else { throw error }
@@ -288,6 +321,19 @@ public final class KafkaPartitionLog: PartitionLog, @unchecked Sendable {
       guard error.recovery != .stop else { throw error }
       throw LogError(error.kind, recovery: .retry, error.message)
     }
+  }
+
+  public func onArrival(_ wake: @escaping @Sendable () -> Void) -> Bool {
+    for reader in readers { reader.onArrival(wake) }
+    return true
+  }
+
+  /// Its transactions end with it: whoever has the partition next finds none open.
+  public func park() {
+    isLookedUp.store(false, ordering: .relaxed)
+    unanswered.store(0, ordering: .relaxed)
+    for reader in readers { reader.close() }
+    writer.withLock { $0.producer = nil }
   }
 
   public func close() {

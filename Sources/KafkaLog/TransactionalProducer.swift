@@ -67,8 +67,10 @@ final class TransactionalProducer: CommitProducer {
     for (input, offset) in zip(inputs, transaction.nextOffsets) {
       offsets.add(input.topic, input.partition, offset: offset)
     }
+    let mark = CommitMetadata.Mark(
+      number: transaction.number, journalSum: transaction.journalSum)
     for place in offsets.elements.indices {
-      CommitMetadata.set(transaction.number, on: &offsets.elements[place])
+      CommitMetadata.set(mark, on: &offsets.elements[place])
     }
     try during("send offsets", transaction, deadline) {
       rd_kafka_send_offsets_to_transaction(client.handle, offsets.list, group.handle, $0)
@@ -218,9 +220,9 @@ struct Outcome {
     case RD_KAFKA_RESP_ERR__FENCED, RD_KAFKA_RESP_ERR_PRODUCER_FENCED,
       RD_KAFKA_RESP_ERR_INVALID_PRODUCER_EPOCH:
       LogError(
-        .unavailable,
+        .unavailable, recovery: .recreate,
         "another process has taken over \(id), or this one was silent for longer than "
-          + "`transaction.timeout.ms`: run a topology once at a time, or start this one again")
+          + "`transaction.timeout.ms`")
     case RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE, RD_KAFKA_RESP_ERR_RECORD_LIST_TOO_LARGE:
       LogError(
         .configuration,
@@ -239,11 +241,12 @@ struct Outcome {
       RD_KAFKA_RESP_ERR__UNKNOWN_PARTITION:
       LogError(
         .missing, "a topic that \(id) writes is gone: \(text). Make it again (`bidmill topics`)")
-    case RD_KAFKA_RESP_ERR_UNKNOWN_MEMBER_ID, RD_KAFKA_RESP_ERR_ILLEGAL_GENERATION:
+    case RD_KAFKA_RESP_ERR_UNKNOWN_MEMBER_ID, RD_KAFKA_RESP_ERR_ILLEGAL_GENERATION,
+      RD_KAFKA_RESP_ERR_FENCED_INSTANCE_ID:
       LogError(
-        .configuration,
-        "the group \(settings.group) has members: its offsets are another application's. Write "
-          + "another `group`")
+        .unavailable, recovery: .recreate,
+        "the group \(settings.group) has been shared out anew without this process, or its offsets "
+          + "are another application's")
     default: nil
     }
   }
@@ -263,9 +266,19 @@ protocol CommitProducer: AnyObject {
 final class KafkaGroupMetadata {
   let handle: OpaquePointer
 
+  /// Of a client that is no member.
   init(_ group: String) throws(LogError) {
     guard let handle = rd_kafka_consumer_group_metadata_new(group) else {
       throw LogError(.ours, "the Kafka client gives no metadata for the group \(group)")
+    }
+    self.handle = handle
+  }
+
+  /// Of a member, as its membership stands now: a commit of one that is no member any more is
+  /// refused.
+  init(of member: KafkaClient) throws(LogError) {
+    guard let handle = rd_kafka_consumer_group_metadata(member.handle) else {
+      throw LogError(.ours, "the Kafka client gives no metadata for its own group")
     }
     self.handle = handle
   }

@@ -1,5 +1,5 @@
 // Learning: the mathematics of belief. Elementary functions, distributions, seeded draws,
-// quadrature, decay: what posteriors and online learners compute with.
+// quadrature, decay, and in Learners the models that learn from one example at a time.
 //
 // What lives here takes numbers and gives numbers, with nothing but IEEE 754 addition,
 // subtraction, multiplication, division and square root, so that a result is the same bits on

@@ -40,6 +40,9 @@ public struct HistoryGenerator: ~Copyable {
     precondition((1...9_999).contains(settings.accounts), "a history has 1…9,999 accounts")
     precondition(
       (1...99).contains(settings.campaignsPerAccount), "an account has 1…99 campaigns")
+    precondition(
+      (1...100_000_000).contains(settings.budgetFactor),
+      "budgets are 1…100,000,000 times as large")
     precondition((1...999).contains(settings.adsPerCampaign), "a campaign has 1…999 ads")
     precondition(
       settings.start >= .earliest && settings.duration.milliseconds >= 0

@@ -50,7 +50,9 @@ extension HistoryGenerator {
   // MARK: Parts
 
   /// The identifier of the record of a slot. Slots are mixed by a bijection, so no two are equal.
-  private func identifier(_ slot: UInt64) -> UInt64 { Chance.mixed(slot &+ settings.seed) }
+  private func identifier(_ slot: UInt64) -> UInt64 {
+    Chance.mixed(slot &+ settings.seed &+ settings.numbersFrom)
+  }
 
   /// `{"type":T,"id":…,"time":…,"account":…` and no end.
   private mutating func begin(
@@ -192,7 +194,7 @@ extension HistoryGenerator {
     writer.text(",\"action\":\"")
     writer.text(actions[Chance.below(actions.count, form)])
     writer.text("\",\"order\":\"o-")
-    writer.decimal(UInt64(id))
+    writer.decimal(UInt64(id) &+ settings.numbersFrom)
     writer.text("\",\"value\":")
     amount(Int64(1 + Chance.below(25_000, draws.bits(.money))) * 10_000, asText: form & 1 == 0)
     if form & 14 != 0 { clickID(click.slot) }
@@ -211,7 +213,7 @@ extension HistoryGenerator {
     begin(
       .dealStage, id: UInt64(id), time: time, account: Int(step.click.account), draws: nil)
     writer.text(",\"deal\":\"deal-")
-    writer.decimal(step.deal)
+    writer.decimal(step.deal &+ settings.numbersFrom)
     writer.text("\",\"stage\":\"")
     if step.stage < OpenDeals.stages.count {
       writer.text(OpenDeals.stages[step.stage])
@@ -290,7 +292,8 @@ extension HistoryGenerator {
     writer.text("\",\"advertiser\":\"adv-")
     writer.decimal(UInt64(account), width: 4)
     writer.text("\",\"status\":\"active\",\"budget\":{\"daily\":")
-    let dailyMicros = Int64(1 + Chance.below(50, draws.bits(.money))) * 10_000_000
+    let dailyMicros =
+      Int64(1 + Chance.below(50, draws.bits(.money))) * 10_000_000 * settings.budgetFactor
     amount(dailyMicros, asText: false)
     writer.text(",\"total\":")
     amount(dailyMicros * 30, asText: true)

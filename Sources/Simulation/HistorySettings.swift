@@ -30,6 +30,12 @@ public struct HistorySettings: Sendable, Equatable {
   public var latenessMax = TimeSpan.seconds(4)
   /// Records that break the contract, in a million.
   public var badPerMillion = 1_000
+  /// Added to the numbers that ids, orders and deals are made of. Histories of one seed whose
+  /// numbers do not overlap share no id: none is a duplicate of the other.
+  public var numbersFrom: UInt64 = 0
+  /// Budgets are so many times as large: for histories that spend much in a day.
+  /// 1…100,000,000.
+  public var budgetFactor: Int64 = 1
 
   public init() {}
 

@@ -20,6 +20,9 @@ public struct FaultSimulation {
     /// Chance that a crash tears the newest snapshot.
     public var tearRate = 8
     public var mutant: String?
+    /// Chance per turn that the partition moves to another process, and perhaps back: one in so
+    /// many; 0 for never.
+    public var moveRate = 0
     /// Time idles on between records; then the digest depends on when they arrived.
     public var idleClock = true
 
@@ -32,6 +35,9 @@ public struct FaultSimulation {
     public var crashes = 0
     public var faults = 0
     public var zombies = 0
+    /// Partitions that came back to a process, and how many of them went on without a restore.
+    public var returns = 0
+    public var warmReturns = 0
     public var tornSnapshots = 0
     public var recoveries = 0
     public var snapshots = 0
@@ -107,6 +113,9 @@ public struct FaultSimulation {
       if !isFed, choice.once(in: settings.crashRate) {
         zombies += try crash(&process, now: now)
       }
+      if !isFed, settings.moveRate > 0, choice.once(in: settings.moveRate) {
+        try move(&process, now: now)
+      }
       for zombie in zombies where choice.once(in: 10) { wake(zombie, now: now) }
       if choice.once(in: 15) { process.runner.requestSnapshot() }
       try turn(process, now: now)
@@ -162,6 +171,50 @@ public struct FaultSimulation {
     process = try start(now: now)
     if process.runner.isRecovering { report.recoveries += 1 }
     return survivors
+  }
+
+  /// The partition is given up, with what is not committed of it; perhaps another process has it
+  /// for a while; then it comes back.
+  private mutating func move(_ process: inout Process, now: Int64) throws {
+    let away = process
+    if choice.once(in: 2) {
+      away.commits.runAll()
+      _ = try away.runner.drain(now: now, snapshot: false)
+    }
+    away.runner.park()
+    if choice.once(in: 2) {
+      let other = try start(now: now)
+      var later = now
+      for _ in 0..<choice.below(60) {
+        later += Int64(choice.below(3))
+        try turn(other, now: later)
+      }
+      if choice.once(in: 3) {
+        // It dies; nobody is left but the first one.
+        other.commits.dropAll()
+        other.snapshots.dropAll()
+      } else {
+        other.runner.park()
+        other.commits.runAll()
+        other.snapshots.runAll()
+      }
+    }
+    away.commits.runAll()
+    away.snapshots.runAll()
+    report.returns += 1
+    if try resumes(away, now: now) {
+      report.warmReturns += 1
+    } else {
+      process = try start(now: now)
+    }
+  }
+
+  private func resumes(_ process: Process, now: Int64) throws -> Bool {
+    while true {
+      do throws(LogError) { return try process.runner.resume(now: now) } catch {
+        guard error.recovery == .rewind || error.recovery == .retry else { throw error }
+      }
+    }
   }
 
   /// A zombie goes on where it was paused; the log refuses it.

@@ -18,6 +18,8 @@ public final class SimulatedBroker: Sendable {
     var topics: [[(value: [UInt8], appendTime: Int64)]]
     var commitNumber: Int64 = 0
     var nextOffsets: [Int64] = []
+    /// Of the last commit.
+    var journalSum: UInt64?
     var journal: [(number: Int64, bytes: [UInt8])] = []
     var outputs: [Committed] = []
     var snapshots: [Int64: [UInt8]] = [:]
@@ -80,11 +82,15 @@ public final class SimulatedBroker: Sendable {
 
   /// Opens the partition for one process; processes that opened it before are fenced.
   public func open(faults: SimulatedFaults = SimulatedFaults()) -> SimulatedLog {
-    let generation = state.withLock {
+    SimulatedLog(broker: self, generation: fence(), faults: faults)
+  }
+
+  /// Whoever had the partition may not commit any more.
+  func fence() -> Int {
+    state.withLock {
       $0.generation += 1
       return $0.generation
     }
-    return SimulatedLog(broker: self, generation: generation, faults: faults)
   }
 }
 
@@ -119,7 +125,9 @@ public final class SimulatedFaults: Sendable {
 public final class SimulatedLog: PartitionLog, @unchecked Sendable {
   // `positions` belongs to the partition's worker; everything shared is behind the broker's lock.
   private let broker: SimulatedBroker
-  private let generation: Int
+  // Set by whoever asks what is committed, which is never at the same time as a commit.
+  private var generation: Int
+  private var isParked = false
   private let faults: SimulatedFaults
   private var positions: [Int64]
   public var inputs: [LogInput] { broker.inputs }
@@ -168,9 +176,15 @@ public final class SimulatedLog: PartitionLog, @unchecked Sendable {
 
   public func committed() throws(LogError) -> CommitPoint? {
     if case .refuse = faults.next() { throw LogError(.unavailable, recovery: .rewind, "no answer") }
+    if isParked {
+      generation = broker.fence()
+      isParked = false
+    }
     return broker.state.withLock {
       let number = $0.auditNumber ?? $0.commitNumber
-      return number == 0 ? nil : CommitPoint(number: number, nextOffsets: $0.nextOffsets)
+      guard number > 0 else { return nil }
+      return CommitPoint(
+        number: number, nextOffsets: $0.nextOffsets, journalSum: $0.journalSum)
     }
   }
 
@@ -220,6 +234,7 @@ public final class SimulatedLog: PartitionLog, @unchecked Sendable {
     state.commitNumber = transaction.number
     if state.auditNumber == nil {
       state.nextOffsets = transaction.nextOffsets
+      state.journalSum = transaction.journalSum
       state.journal.append((transaction.number, transaction.journal))
     }
     for record in transaction.outputs.records {
@@ -231,6 +246,9 @@ public final class SimulatedLog: PartitionLog, @unchecked Sendable {
   }
 
   public func close() {}
+
+  /// Whoever comes back fences those who came meanwhile.
+  public func park() { isParked = true }
 }
 
 /// Snapshots in the memory of a simulated broker.

@@ -40,7 +40,7 @@ struct Bidmill: ParsableCommand {
     subcommands: [
       Demo.self, Run.self, Replay.self, Simulate.self, Explain.self, Describe.self, Validate.self,
       Inspect.self, Log.self, Topics.self,
-      Generate.self,
+      Generate.self, Load.self,
     ])
 
   static func main() {

@@ -1,4 +1,5 @@
 import Events
+import Learning
 import Simulation
 import Testing
 
@@ -159,11 +160,21 @@ private var market: String { Workplace.repository + "/" + ShippedTopology.market
     // New York's clocks go forward while it lasts.
     #expect(Set(campaigns.map(\.zone.changes.count)) == [1, 2])
   }
+}
 
-  @Test func quantilesOfStudentsT() {
-    #expect(StudentT.quantile975(degrees: 1) == 12.706)
-    #expect(StudentT.quantile975(degrees: 19) == 2.093)
-    #expect(abs(StudentT.quantile975(degrees: 60) - 2.0003) < 1e-3)
+@Suite struct MarketExperimentTests {
+  /// scipy 1.17.1: `exp(t.interval(0.95, 4, 0.3, sem([0.1, 0.2, 0.3, 0.4, 0.5])))`.
+  @Test func gainIsAMeanOfRatiosWithItsInterval() throws {
+    let runs = [0.1, 0.2, 0.3, 0.4, 0.5].map { gain in
+      MarketExperiment.Run(
+        seed: 1, spend: 1, roas: Elementary.exp(gain), baselineSpend: 1, baselineROAS: 1,
+        events: 1, deviations: [], overspends: [])
+    }
+    let gain = try #require(ExperimentReport(runs: runs, days: 1, seconds: 1).gain)
+    #expect(abs(gain.low - 1.1092406519186107) < 1e-9)
+    #expect(abs(gain.mean - 1.3498588075760032) < 1e-9)
+    #expect(abs(gain.high - 1.6426722165644223) < 1e-9)
+    #expect(ExperimentReport(runs: [runs[0]], days: 1, seconds: 1).gain == nil)
   }
 }
 

@@ -13,7 +13,9 @@ import Testing
   /// More seeds for a long run: `FAULT_SEEDS=50000 swift test --filter FaultSimulationTests`.
   static let seeds: Int = getenv("FAULT_SEEDS").flatMap { Int(String(cString: $0)) } ?? 500
 
-  static func simulate(seed: UInt64, mutant: String? = nil) throws -> FaultSimulation.Report {
+  static func simulate(
+    seed: UInt64, mutant: String? = nil, moveRate: Int = 0
+  ) throws -> FaultSimulation.Report {
     var choice = SeededChoice(seed: seed)
     let records = History.records(
       choice.inside(20...400), seed: seed, duration: .minutes(Int64(choice.inside(1...30))))
@@ -24,6 +26,7 @@ import Testing
     let topology = try Tallying.twice(every: choice.pick(["1s", "10s", "1m"]))
     var settings = FaultSimulation.Settings()
     settings.mutant = mutant
+    settings.moveRate = moveRate
     settings.idleClock = inputCount > 1 || choice.once(in: 2)
     // Without an idle clock and a merge, an undisturbed replay must come to the same state.
     let expected =
@@ -54,5 +57,22 @@ import Testing
       "\(FaultSimulationTests.seeds) seeds: \(crashes) crashes, \(recoveries) recoveries, \(outputs) outputs"
     )
     #expect(crashes > FaultSimulationTests.seeds && recoveries > 0 && outputs > 0)
+  }
+
+  @Test func partitionsMoveBetweenProcesses() throws {
+    let seeds = FaultSimulationTests.seeds / 4
+    var returns = 0
+    var warm = 0
+    for seed in 1...UInt64(seeds) {
+      let report = try FaultSimulationTests.simulate(seed: seed, moveRate: 12)
+      if let failure = report.failure {
+        Issue.record("seed \(seed): \(failure)")
+        return
+      }
+      returns += report.returns
+      warm += report.warmReturns
+    }
+    print("\(seeds) seeds: \(returns) returns, \(warm) of them warm")
+    #expect(warm > seeds && returns - warm > seeds / 2)
   }
 }

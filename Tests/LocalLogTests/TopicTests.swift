@@ -1,3 +1,4 @@
+import Events
 import LocalLog
 import Streaming
 import Testing
@@ -492,5 +493,46 @@ struct TopicTests {
       #expect(try store.reader("events", partition: partition).all() == written)
     }
     #expect(try store.topics().map(\.partitions) == [64])
+  }
+
+  @Test("A reader beside a writer never takes a write that is under way for damage")
+  func readsWhileItIsWritten() throws {
+    let scratch = Scratch()
+    let store = try LocalLogStore.open(
+      scratch.path + "/log", creating: true,
+      options: LocalLogOptions(fsync: .never, segmentBytes: 200_000, blockBytes: 100_000))
+    try store.createTopic("events", partitions: 1)
+    let count: Int64 = 20_000
+    let writer = ThreadQueue(name: "writer")
+    writer.submit {
+      do {
+        let appender = try store.appender("events", partition: 0)
+        var random = SplitMix64(seed: 3)
+        for number in 0..<count {
+          // Noise does not compress: blocks take several pages, which a reader may see one by one.
+          let value = (0..<(1 + random.next() % 200)).map { _ in random.next() }
+          try value.withUnsafeBytes {
+            _ = try appender.append(
+              key: UnsafeRawBufferPointer(start: nil, count: 0), value: $0, appendTime: number)
+          }
+          if random.next() % 4 == 0 { try appender.flush() }
+        }
+        try appender.close()
+      } catch {
+        Issue.record(error)
+      }
+    }
+    let reader = try store.reader("events", partition: 0)
+    let chunk = RecordChunk()
+    var next: Int64 = 0
+    while next < count {
+      guard try reader.fetch(into: chunk, maxRecords: 100) == .records else { continue }
+      for record in chunk.records {
+        #expect(record.offset == next && record.appendTime == next)
+        next += 1
+      }
+    }
+    writer.close()
+    #expect(try store.verify().problems == [])
   }
 }

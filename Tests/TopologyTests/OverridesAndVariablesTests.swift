@@ -1,4 +1,5 @@
 import Events
+import Foundation
 import Streaming
 import Testing
 
@@ -81,6 +82,30 @@ import Testing
     #expect(try directory("a${A:-}", [:]) == "a")
     #expect(try directory("a${A:-b}", ["A": ""]) == "a")
     #expect(try directory("${A:-b:-c}") == "b:-c")
+  }
+
+  @Test func secretsFromFiles() throws {
+    let path = FileManager.default.temporaryDirectory.path + "/bidmill-secret-\(UUID().uuidString)"
+    defer { try? FileManager.default.removeItem(atPath: path) }
+    try Data("hunter2\r\n".utf8).write(to: URL(fileURLWithPath: path))
+    #expect(try directory("${A}", ["A_FILE": path]) == "hunter2")
+    #expect(try directory("${A:-default}", ["A_FILE": path]) == "hunter2")
+    #expect(try directory("${A}", ["A": "x", "A_FILE": path]) == "x")
+    func problem(_ path: String) -> [String] {
+      problems(
+        baseFile.replacing("every: 1m", with: "every: ${A}"), environment: ["A_FILE": path])
+    }
+    #expect(
+      problem("/none") == [
+        "t.yaml:13:12: error: `/none`, which `A_FILE` names, cannot be opened: "
+          + "No such file or directory"
+      ])
+    try Data([0x61, 0x0A, 0x62]).write(to: URL(fileURLWithPath: path))
+    #expect(problem(path).first?.contains("`A` holds a control character") == true)
+    try Data([0xFF]).write(to: URL(fileURLWithPath: path))
+    #expect(problem(path).first?.contains("is not UTF-8") == true)
+    try Data(count: (64 << 10) + 1).write(to: URL(fileURLWithPath: path))
+    #expect(problem(path).first?.contains("more than 65536 bytes") == true)
   }
 
   @Test func dollarsThatAreNoVariables() throws {

@@ -1,17 +1,23 @@
 import Streaming
 
-/// Up to where a group has committed one output topic, seen by a reader in any process.
+/// How far a group has come in one partition, and up to where it has committed one output topic,
+/// seen by a reader in any process.
 ///
 /// Cheap to ask again: one look at the file's size when nothing happened.
 final class CommitTail {
   private let directory: GroupDirectory
-  private let topic: String
+  private let topic: String?
   private var cursor: CommitCursor?
   private var seenSize: Int64 = -1
   private var place: Int?
+  /// The topics that `state.nextOffsets` are of.
+  private(set) var inputs: [String] = []
   private(set) var end = LogEnd(segment: 0, position: 0, offset: 0)
+  /// The last commit; nil before the first.
+  private(set) var state: GroupState?
 
-  init(_ directory: GroupDirectory, topic: String) {
+  /// - Parameter topic: nil where only the state is wanted.
+  init(_ directory: GroupDirectory, topic: String?) {
     self.directory = directory
     self.topic = topic
   }
@@ -28,7 +34,9 @@ final class CommitTail {
       if status.size == seenSize { return }
       switch try cursor.next() {
       case .commit(let header):
-        if let place { end = cursor.state(header).ends[place] }
+        let state = cursor.state(header)
+        if let place { end = state.ends[place] }
+        self.state = state
         cursor.advance(header)
       case .seal:
         // The writer begins the next segment after this word; it may not be there yet.
@@ -66,7 +74,9 @@ final class CommitTail {
     }
     cursor = opened
     seenSize = -1
-    place = opened.header.table.outputs.firstIndex(of: topic)
+    inputs = opened.header.table.inputs
+    place = topic.flatMap { opened.header.table.outputs.firstIndex(of: $0) }
     if let place { end = opened.header.state.ends[place] }
+    if opened.header.state.number > 0 { state = opened.header.state }
   }
 }

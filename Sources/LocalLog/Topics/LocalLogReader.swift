@@ -212,10 +212,25 @@ public final class LocalLogReader: @unchecked Sendable {
         knownTorn = (position, size)
         return .end
       }
+      // The write may have ended between the two looks, and others after it.
+      if try isWhole(cursor) { return .end }
     }
     throw directory.damage(
       cursor.path, position: position, offsets: header.map { $0.baseOffset...($0.endOffset - 1) },
       from: next, reason)
+  }
+
+  /// Whether what stands at the cursor is as it should be; the cursor stays where it is.
+  private func isWhole(_ cursor: SegmentCursor) throws(LogError) -> Bool {
+    let (position, next) = (cursor.position, cursor.nextOffset)
+    defer { cursor.move(to: position, nextOffset: next) }
+    switch try cursor.peek() {
+    case .block(let header):
+      guard let payload = try cursor.payload(header) else { return false }
+      return XXH64.hash(payload) == header.payloadChecksum
+    case .seal: return true
+    case .end, .damaged: return false
+    }
   }
 
   private func lengths(_ cursor: SegmentCursor, _ header: BlockHeader) -> LogError {

@@ -35,6 +35,9 @@ struct CommitPipeline {
   private(set) var sealedAt: Int64 = 0
   private(set) var lastSealed: Int64 = 0
   private(set) var lastCommitted: Int64 = 0
+  private var lastPoint: CommitPoint?
+  /// Since when the transaction under way is tried, in monotonic ms.
+  private var triedSince: Int64 = 0
 
   private let options: RunnerOptions
   private var noticedAt: Int64?
@@ -48,9 +51,36 @@ struct CommitPipeline {
   /// A transaction is under way.
   var isBusy: Bool { inFlight != nil }
 
-  mutating func start(after number: Int64) {
-    lastSealed = number
-    lastCommitted = number
+  /// When the transaction under way is tried again, in monotonic ms; nil while it is.
+  var triesAgainAt: Int64? { retryAt }
+
+  mutating func start(at point: CommitPoint?) {
+    lastPoint = point
+    lastSealed = point?.number ?? 0
+    lastCommitted = lastSealed
+  }
+
+  /// Goes on after the log may have been another process's, whose last commit is `point`. False
+  /// where that is none of this one's: then what was done since cannot be committed any more.
+  mutating func resume(at point: CommitPoint?, now: Int64) -> Bool {
+    answer = nil
+    retryLookup = false
+    noticedAt = nil
+    guard let transaction = inFlight else { return isLast(point) }
+    if let point, point.isSame(as: transaction.point) {
+      acknowledge(transaction)
+      return true
+    }
+    guard isLast(point) else { return false }
+    triedSince = now
+    backoff = CommitPipeline.firstBackoff
+    retryAt = now
+    return true
+  }
+
+  private func isLast(_ point: CommitPoint?) -> Bool {
+    guard let point, let lastPoint else { return point == nil && lastPoint == nil }
+    return point.isSame(as: lastPoint)
   }
 
   /// Closes the current transaction and sends it.
@@ -66,15 +96,17 @@ struct CommitPipeline {
     spare = nil
     current = next
     sealedAt = now
+    triedSince = now
     backoff = CommitPipeline.firstBackoff
     send()
   }
 
   private mutating func send() {
     guard let transaction = inFlight else { return }
-    let (log, answer) = (log, Answer())
+    let (log, answer, wake) = (log, Answer(), options.wake)
     self.answer = answer
     queue.submit {
+      defer { wake() }
       do throws(LogError) {
         try log.commit(transaction)
         answer.outcome.withLock { $0 = .committed }
@@ -85,9 +117,10 @@ struct CommitPipeline {
   }
 
   private mutating func lookUp() {
-    let (log, answer) = (log, Answer())
+    let (log, answer, wake) = (log, Answer(), options.wake)
     self.answer = answer
     queue.submit {
+      defer { wake() }
       do throws(LogError) {
         let point = try log.committed()
         answer.outcome.withLock { $0 = .lookedUp(point) }
@@ -138,9 +171,9 @@ struct CommitPipeline {
       retryLookup = false
       return try retry(after: nil, now: now)
     }
-    guard number == transaction.number, point?.nextOffsets == transaction.nextOffsets else {
+    guard let point, point.isSame(as: transaction.point) else {
       throw LogError(
-        .unavailable, recovery: .stop,
+        .unavailable, recovery: .recreate,
         "another process has taken over the partition: commit \(transaction.number) is not ours, "
           + "the log stands at \(number)")
     }
@@ -151,7 +184,7 @@ struct CommitPipeline {
     if let error {
       let patience = options.commitPatience
       guard patience > 0 else { throw error }
-      guard now - sealedAt <= patience else {
+      guard now - triedSince <= patience else {
         throw LogError(
           error.kind, recovery: .stop,
           "commit \(lastSealed) did not go through in \(patience / 1000) s: \(error.message)")
@@ -170,6 +203,7 @@ struct CommitPipeline {
 
   private mutating func acknowledge(_ transaction: Transaction) {
     lastCommitted = transaction.number
+    lastPoint = transaction.point
     noticedAt = nil
     transaction.removeAll()
     spare = transaction

@@ -53,6 +53,8 @@ public struct RunnerOptions: Sendable {
   /// Live, with every input at its end, time goes on by itself. Off where heartbeats move it.
   public var idleClock = true
   public var notify: @Sendable (Notice) -> Void
+  /// Called from any thread when something that was waited for is done.
+  package var wake: @Sendable () -> Void = {}
   /// Tests only: a law that is broken on purpose.
   package var mutant: Mutant?
 
@@ -208,8 +210,7 @@ package final class PartitionRunner {
   private func recover(_ committed: CommitPoint?, now: Int64) throws(LogError) {
     var loaded: SnapshotHeader?
     if let committed { loaded = try loadNewest(upTo: committed.number) }
-    let lastNumber = committed?.number ?? 0
-    commits.start(after: lastNumber)
+    commits.start(at: committed)
     if let loaded {
       lastSnapshotNumber = loaded.number
       try sequencer.start(at: nil)
@@ -233,7 +234,7 @@ package final class PartitionRunner {
     core.outputsEnabled = options.mutant == .outputsOnTooEarly
     if log.repeatsLastCommit {
       // Its outputs are made again and sent under the same number.
-      commits.start(after: committed.number - 1)
+      commits.start(at: CommitPoint(number: committed.number - 1, nextOffsets: []))
       recovery = Recovery(journal: journal, committed: committed, repeating: committed.number)
     } else {
       recovery = Recovery(journal: journal, committed: committed)
@@ -366,6 +367,19 @@ package final class PartitionRunner {
   // MARK: Steps
 
   package var isRecovering: Bool { recovery != nil }
+
+  /// When there may be something to do that no record and no answer announces, in monotonic ms.
+  /// For a live partition that has nothing to do now.
+  package func wakesAt(now: Int64) -> Int64 {
+    var at = Int64.max
+    if recovery == nil {
+      if snapshot != nil || wantsSnapshot { return now }
+      if snapshots != nil, let every = options.snapshotEvery { at = lastSnapshotAt + every }
+      if !commits.isBusy, hasUncommitted { at = min(at, commits.sealedAt + options.commitEvery) }
+      at = min(at, sequencer.wakesAt(now: now, idles: options.idleClock))
+    }
+    return min(at, commits.triesAgainAt ?? Int64.max)
+  }
 
   /// Does some work and says whether there is more.
   package func step(now: Int64) throws(LogError) -> Sequencer.Progress {
@@ -616,6 +630,26 @@ package final class PartitionRunner {
     return true
   }
   private var triedLastSnapshot = false
+
+  /// Gives the partition up for now. State, and what is not committed of it, stays for `resume`.
+  /// From here until `resume` nothing else may be called but `close`.
+  package func park() {
+    snapshot?.abandon()
+    snapshot = nil
+    commitQueue.submit { [log] in log.park() }
+  }
+
+  /// Goes on after `park`, once its work on the commit queue is over. False where somebody else
+  /// has committed meanwhile: then this state is out of date, and of no more use.
+  package func resume(now: Int64) throws(LogError) -> Bool {
+    guard commits.resume(at: try log.committed(), now: now) else { return false }
+    lastSnapshotAt = now
+    try sequencer.start(at: nil)
+    return true
+  }
+
+  /// Gives a parked partition up for good.
+  package func close() { commitQueue.submit { [log] in log.close() } }
 
   /// Gives the partition up as it is; what is not committed is done again by whoever takes over.
   package func abandon() {

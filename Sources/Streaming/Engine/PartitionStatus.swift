@@ -12,6 +12,7 @@ public final class PartitionStatus: Sendable {
     public var firstTime: EventTime?
     public var lastTime: EventTime?
     public var lastCommitted: Int64 = 0
+    /// It is opened, or the past is processed again.
     public var isRecovering = false
     /// Operator counters (`unique.duplicates`), in the topology's order.
     public var counters: [(name: String, value: Int64)] = []
@@ -29,6 +30,9 @@ public final class PartitionStatus: Sendable {
 
   public var current: Values { values.withLock { $0 } }
 
+  /// It has come to the end of the run.
+  var isFinished: Bool { values.withLock { $0.digest != nil } }
+
   func update(from runner: PartitionRunner) {
     let engine = runner.core.state[0]
     values.withLock {
@@ -43,6 +47,9 @@ public final class PartitionStatus: Sendable {
       $0.isRecovering = runner.isRecovering
     }
   }
+
+  /// It is looked up and loaded.
+  func opens() { values.withLock { $0.isRecovering = true } }
 
   func finish(_ runner: PartitionRunner) {
     update(from: runner)
@@ -65,6 +72,7 @@ package final class RunBoard: Sendable {
   }
 
   private let state = Mutex(State())
+  private let change = Mutex<@Sendable () -> Void>({})
   private let partitionCount: Int
   let wantsSnapshotAtEnd: Bool
 
@@ -80,13 +88,21 @@ package final class RunBoard: Sendable {
   /// The first failure counts.
   func fail(_ error: LogError) {
     state.withLock { if $0.failure == nil { $0.failure = error } }
+    change.withLock { $0 }()
   }
 
-  package func stop() { state.withLock { $0.isStopping = true } }
+  package func stop() {
+    state.withLock { $0.isStopping = true }
+    change.withLock { $0 }()
+  }
 
   func reachedEnd(_ partition: Int, tick: Int64) {
     state.withLock { $0.endTicks[partition] = tick }
+    change.withLock { $0 }()
   }
+
+  /// Lets `wake` be called after each change.
+  func onChange(_ wake: @escaping @Sendable () -> Void) { change.withLock { $0 = wake } }
 
   /// The last time of the whole log, once every partition has come to its end.
   var lastTick: Int64? {

@@ -254,6 +254,16 @@ package final class Sequencer {
     return true
   }
 
+  /// When something can be taken, or time goes on, though no record comes, in monotonic ms.
+  func wakesAt(now: Int64, idles: Bool) -> Int64 {
+    // What waits for another input waits some milliseconds only.
+    guard inputs.allSatisfy({ !$0.hasHead }) else { return now }
+    let newest = core.state[0].newestTime
+    guard idles, newest != Int64.min, inputs.allSatisfy(\.isAtEnd) else { return Int64.max }
+    let start = newestTakenAt.map { (newest, $0) } ?? resumed ?? (newest, now)
+    return start.1 &+ (core.nextTickTime &- start.0)
+  }
+
   /// Time goes on to another partition's last time (the end of a replay).
   package func advance(toTick tick: Int64) {
     if core.tick >= 0, tick > core.tick { moveClock(toTick: tick) }

@@ -7,7 +7,7 @@
 #endif
 
 /// An operating system thread: for what may block, which the cooperative pool must not.
-final class Thread: @unchecked Sendable {
+package final class Thread: @unchecked Sendable {
   private final class Start: Sendable {
     let body: @Sendable () -> Void
     init(_ body: @escaping @Sendable () -> Void) { self.body = body }
@@ -16,7 +16,7 @@ final class Thread: @unchecked Sendable {
   // Written once before anyone else sees it; `join` is called once.
   private let handle: pthread_t
 
-  init(name: String, _ body: @escaping @Sendable () -> Void) {
+  package init(name: String, _ body: @escaping @Sendable () -> Void) {
     let start = Unmanaged.passRetained(Start(body)).toOpaque()
     #if canImport(Darwin)
       var created: pthread_t?
@@ -44,7 +44,7 @@ final class Thread: @unchecked Sendable {
     #endif
   }
 
-  func join() { pthread_join(handle, nil) }
+  package func join() { pthread_join(handle, nil) }
 
   /// The calling thread is served after others from now on.
   static func yieldToOthers() {

@@ -8,16 +8,25 @@ import Synchronization
 final class Worker: SerialExecutor {
   private struct State {
     var jobs: [UnownedJob] = []
+    /// Partitions that the loop does not know yet.
+    var arrivals: [PartitionActor] = []
+    /// No partition will be added any more.
+    var isSealed = false
     /// The worker's own thread, known once it runs.
     var thread: UInt?
   }
 
   /// How long an idle loop sleeps when nobody wakes it: new records of a log on disk are noticed
   /// within this time.
-  private static let idleMilliseconds: Int64 = 2
+  static let idleMilliseconds: Int64 = 2
+  /// However sure it is that nothing happens.
+  private static let sleepMilliseconds: Int64 = 1_000
 
   private let state = Mutex(State())
   private let signal = Signal()
+  private let clock: any MonotonicClock
+
+  init(clock: any MonotonicClock) { self.clock = clock }
 
   func enqueue(_ job: consuming ExecutorJob) {
     let job = UnownedJob(job)
@@ -36,158 +45,59 @@ final class Worker: SerialExecutor {
 
   func wake() { signal.notify() }
 
-  /// Runs until every partition says that it is done. Returns the thread to join.
-  func start(_ partitions: [PartitionActor], name: String) -> Thread {
-    Thread(name: name) { self.loop(partitions) }
+  /// From any thread.
+  func add(_ partition: PartitionActor) {
+    state.withLock { $0.arrivals.append(partition) }
+    signal.notify()
   }
 
-  private func loop(_ partitions: [PartitionActor]) {
+  /// The loop ends once its partitions are done.
+  func seal() {
+    state.withLock { $0.isSealed = true }
+    signal.notify()
+  }
+
+  /// Runs until it is sealed and every partition says that it is done. Returns the thread to join.
+  func start(name: String) -> Thread {
+    Thread(name: name) { self.loop() }
+  }
+
+  private func loop() {
     state.withLock { $0.thread = Worker.currentThread }
     let executor = asUnownedSerialExecutor()
+    var partitions: [PartitionActor] = []
     while true {
-      let jobs = state.withLock { state in
+      let (jobs, isSealed) = state.withLock { state in
         let jobs = state.jobs
         state.jobs.removeAll(keepingCapacity: true)
-        return jobs
+        if !state.arrivals.isEmpty {
+          partitions += state.arrivals
+          state.arrivals.removeAll()
+        }
+        return (jobs, state.isSealed)
       }
       for job in jobs { job.runSynchronously(on: executor) }
       var isBusy = false
-      var isDone = true
+      var isOver = false
       for partition in partitions {
         switch partition.assumeIsolated({ $0.turn() }) {
-        case .busy:
-          isBusy = true
-          isDone = false
-        case .idle: isDone = false
-        case .done: break
+        case .busy: isBusy = true
+        case .idle: break
+        case .done: isOver = true
         }
       }
-      if isDone { return }
-      if !isBusy { signal.wait(milliseconds: Worker.idleMilliseconds) }
-    }
-  }
-}
-
-/// A partition as the rest of the process sees it: an actor of the executor that owns it, which is
-/// a `Worker` in a running process.
-package actor PartitionActor {
-  package enum Turn: Sendable {
-    case busy, idle, done
-  }
-
-  private nonisolated let executor: any SerialExecutor
-  package nonisolated let status: PartitionStatus
-  private let board: RunBoard
-  private let clock: any MonotonicClock
-  private let runner: PartitionRunner
-  private var phase = Phase.starting
-
-  private enum Phase {
-    case starting, running, ending, draining, done
-  }
-
-  package nonisolated var unownedExecutor: UnownedSerialExecutor {
-    executor.asUnownedSerialExecutor()
-  }
-
-  package init(
-    runner: sending PartitionRunner, executor: any SerialExecutor, status: PartitionStatus,
-    board: RunBoard, clock: any MonotonicClock
-  ) {
-    self.runner = runner
-    self.executor = executor
-    self.status = status
-    self.board = board
-    self.clock = clock
-  }
-
-  /// One turn of the worker's loop.
-  package func turn() -> Turn {
-    guard phase != .done else { return .done }
-    do throws(LogError) {
-      let turn = try takeTurn(now: clock.now())
-      status.update(from: runner)
-      return turn
-    } catch {
-      board.fail(error)
-      runner.abandon()
-      phase = .done
-      status.update(from: runner)
-      return .done
+      if isOver { partitions.removeAll { $0.assumeIsolated { $0.isDone } } }
+      if partitions.isEmpty, isSealed { return }
+      if !isBusy { sleep(partitions) }
     }
   }
 
-  private func takeTurn(now: Int64) throws(LogError) -> Turn {
-    switch phase {
-    case .starting:
-      guard !board.isFailed else { return leave() }
-      try runner.start(now: now)
-      phase = .running
-      return .busy
-    case .running: return try run(now: now)
-    case .ending: return try end(now: now)
-    case .draining: return try drain(now: now)
-    case .done: return .done
+  private func sleep(_ partitions: [PartitionActor]) {
+    let now = clock.now()
+    var until = now + Worker.sleepMilliseconds
+    for partition in partitions {
+      until = min(until, partition.assumeIsolated { $0.wakesAt(now: now) })
     }
-  }
-
-  private func run(now: Int64) throws(LogError) -> Turn {
-    if board.isFailed { return leave() }
-    if board.isStopping {
-      phase = .draining
-      return .busy
-    }
-    switch try runner.step(now: now) {
-    case .advanced: return .busy
-    case .waiting: return .idle
-    case .end:
-      if runner.options.mode == .replay {
-        // All partitions walk to the log's last time, which is known when all have read it.
-        board.reachedEnd(status.index, tick: runner.core.tick)
-        guard let last = board.lastTick else { return .idle }
-        runner.walkToEnd(atTick: last)
-        phase = .ending
-        return .busy
-      }
-      phase = .draining
-      return .busy
-    }
-  }
-
-  /// The end of a replay: the snapshot comes first, then what is published because it is the end.
-  private func end(now: Int64) throws(LogError) -> Turn {
-    if board.isFailed { return leave() }
-    if board.wantsSnapshotAtEnd, try !runner.drain(now: now, snapshot: true) { return .idle }
-    runner.publishHeldBack()
-    phase = .draining
-    return .busy
-  }
-
-  /// A live run's last snapshot, or an audit's; a replay has taken its own when it came to its end.
-  private var wantsLastSnapshot: Bool {
-    switch runner.options.mode {
-    case .live: true
-    case .audit: board.wantsSnapshotAtEnd
-    case .replay: false
-    }
-  }
-
-  private func drain(now: Int64) throws(LogError) -> Turn {
-    if board.isFailed { return leave() }
-    guard try runner.drain(now: now, snapshot: wantsLastSnapshot) else {
-      // The work queues decide when it goes on; a short sleep is enough.
-      return .idle
-    }
-    status.finish(runner)
-    runner.abandon()
-    phase = .done
-    return .done
-  }
-
-  /// Another partition failed: the run is over.
-  private func leave() -> Turn {
-    runner.abandon()
-    phase = .done
-    return .done
+    if until > now { signal.wait(milliseconds: until - now) }
   }
 }

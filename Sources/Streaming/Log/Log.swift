@@ -135,10 +135,21 @@ public struct CommitPoint: Sendable, Equatable {
   public var number: Int64
   /// Next offset to process, per input, in the inputs' order.
   public var nextOffsets: [Int64]
+  /// `Transaction.journalSum`, where the log keeps it. Two processes may have made the same commit
+  /// of the same records and yet have moved time differently: then their journals differ.
+  public var journalSum: UInt64?
 
-  public init(number: Int64, nextOffsets: [Int64]) {
+  public init(number: Int64, nextOffsets: [Int64], journalSum: UInt64? = nil) {
     self.number = number
     self.nextOffsets = nextOffsets
+    self.journalSum = journalSum
+  }
+
+  /// As far as both are known, it is the same commit.
+  public func isSame(as other: CommitPoint) -> Bool {
+    guard number == other.number, nextOffsets == other.nextOffsets else { return false }
+    guard let journalSum, let otherSum = other.journalSum else { return true }
+    return journalSum == otherSum
   }
 }
 
@@ -154,6 +165,14 @@ public final class Transaction: @unchecked Sendable {
   public let outputs = OutputBuffer()
 
   public init() {}
+
+  /// FNV-1a of the journal: with it, a commit is known to be the same one.
+  public var journalSum: UInt64 { fnv1a64(journal) }
+
+  /// Where the partition stands once this is committed.
+  public var point: CommitPoint {
+    CommitPoint(number: number, nextOffsets: nextOffsets, journalSum: journalSum)
+  }
 
   public func removeAll() {
     journal.removeAll(keepingCapacity: true)
@@ -318,6 +337,20 @@ public protocol PartitionLog: AnyObject, Sendable {
 
   /// Gives up the partition; no call may follow.
   func close()
+
+  /// Gives the partition up for now: nothing is fetched or committed before `committed()` and
+  /// `seek` are called again.
+  func park()
+
+  /// Lets the log call `wake`, from any thread, whenever there may be something new to fetch.
+  /// False where it does not: then it is asked every few milliseconds.
+  func onArrival(_ wake: @escaping @Sendable () -> Void) -> Bool
+}
+
+extension PartitionLog {
+  public func park() {}
+
+  public func onArrival(_ wake: @escaping @Sendable () -> Void) -> Bool { false }
 }
 
 extension PartitionLog {
@@ -341,7 +374,7 @@ public struct LogError: Error, Sendable, CustomStringConvertible {
     case retry
     /// The outcome is unknown: look up what was committed, then decide.
     case rewind
-    /// Close and open anew.
+    /// Close and open anew: the partition may have become another process's.
     case recreate
     /// Another process owns the partition now, or nothing can be done: leave.
     case stop

@@ -96,6 +96,8 @@ extension CheckedTopology {
 }
 
 /// Fowler–Noll–Vo, 64 bits, variant 1a, over the text's UTF-8.
-func fnv1a64(_ text: String) -> UInt64 {
-  text.utf8.reduce(0xCBF2_9CE4_8422_2325) { ($0 ^ UInt64($1)) &* 0x0000_0100_0000_01B3 }
+func fnv1a64(_ text: String) -> UInt64 { fnv1a64(text.utf8) }
+
+func fnv1a64(_ bytes: some Sequence<UInt8>) -> UInt64 {
+  bytes.reduce(0xCBF2_9CE4_8422_2325) { ($0 ^ UInt64($1)) &* 0x0000_0100_0000_01B3 }
 }

@@ -1,11 +1,3 @@
-#if canImport(Glibc)
-  import Glibc
-#elseif canImport(Musl)
-  import Musl
-#elseif canImport(Darwin)
-  import Darwin
-#endif
-
 /// A topology that fits together: every name resolved, every port fed by its stream type, and
 /// the operators in the order in which they run. What an engine builds its nodes from.
 public struct CheckedTopology: Sendable {
@@ -74,7 +66,8 @@ public struct CheckedTopology: Sendable {
   /// Reads, completes and checks the file at `path`.
   ///
   /// - Parameters:
-  ///   - environment: what `${NAME}` stands for; nothing is read from the process.
+  ///   - environment: what `${NAME}` stands for; nothing is read from the process. Where it has
+  ///     no NAME but a NAME_FILE, the text of that file.
   ///   - overrides: `--set` options, `path=value`, in their order.
   ///   - registry: the operators that exist.
   /// - Throws: everything that is wrong, each with its place.
@@ -156,41 +149,14 @@ public struct CheckedTopology: Sendable {
 /// A topology file as bytes.
 enum TopologyFile {
   static func read(_ path: String) throws(TopologyError) -> [UInt8] {
-    let descriptor = open(path, O_RDONLY | O_CLOEXEC)
-    guard descriptor >= 0 else { throw failure(path, "cannot be opened") }
-    defer { _ = close(descriptor) }
-    var bytes: [UInt8] = []
-    var buffer = [UInt8](repeating: 0, count: 65_536)
-    while bytes.count <= TopologyText.sizeLimit {
-      let count = readSome(descriptor, &buffer)
-      if count < 0, errno == EINTR { continue }
-      guard count >= 0 else { throw failure(path, "cannot be read") }
-      if count == 0 { return bytes }
-      bytes += buffer[..<count]
+    do throws(SmallFile.Fault) {
+      return try SmallFile.read(path, bytesMax: TopologyText.sizeLimit)
+    } catch {
+      let isMissing = if case .unreadable = error { true } else { false }
+      throw TopologyError(
+        [TopologyProblem(file: path, message: error.text(expected: "a topology"))],
+        isMissingFile: isMissing)
     }
-    throw TopologyError([
-      TopologyProblem(
-        file: path,
-        message: "the file has more than \(TopologyText.sizeLimit) bytes; expected a topology")
-    ])
-  }
-
-  private static func readSome(_ descriptor: Int32, _ buffer: inout [UInt8]) -> Int {
-    buffer.withUnsafeMutableBytes { bytes in
-      #if canImport(Glibc)
-        Glibc.read(descriptor, bytes.baseAddress, bytes.count)
-      #elseif canImport(Musl)
-        Musl.read(descriptor, bytes.baseAddress, bytes.count)
-      #else
-        Darwin.read(descriptor, bytes.baseAddress, bytes.count)
-      #endif
-    }
-  }
-
-  private static func failure(_ path: String, _ what: String) -> TopologyError {
-    let reason = String(cString: strerror(errno))
-    return TopologyError(
-      [TopologyProblem(file: path, message: "\(what): \(reason)")], isMissingFile: true)
   }
 
   /// Where the bytes stop being UTF-8.

@@ -1,5 +1,6 @@
 // `${NAME}` and `${NAME:-default}` in values, replaced after parsing: what a variable holds can
-// never become a key, a list or a mapping. `$${` stands for `${`.
+// never become a key, a list or a mapping. `$${` stands for `${`. Secrets may stand in a file that
+// the variable `NAME_FILE` names, as container platforms mount them.
 
 extension TopologyTree {
   /// Replaces variables in every scalar value; keys are left alone.
@@ -71,8 +72,9 @@ extension TopologyTree {
         message: "\(quoted("${\(reference)}") ) names no variable; "
           + "expected `${NAME}` or `${NAME:-default}`")
     }
-    guard let value = environment[String(name)] ?? (rest.isEmpty ? nil : String(rest.dropFirst(2)))
-    else {
+    var found = environment[String(name)]
+    if found == nil { found = try secret(name, environment) }
+    guard let value = found ?? (rest.isEmpty ? nil : String(rest.dropFirst(2))) else {
       throw VariableFault(
         message: "the environment has no \(quoted(String(name))); set it, "
           + "or give a default: `${\(name):-default}`")
@@ -83,5 +85,29 @@ extension TopologyTree {
           + "expected text on one line")
     }
     return value
+  }
+
+  private static let secretBytesMax = 64 << 10
+
+  /// The file that NAME_FILE leads to, without the line break at its end.
+  private static func secret(
+    _ name: Substring, _ environment: [String: String]
+  ) throws(VariableFault) -> String? {
+    guard let path = environment["\(name)_FILE"] else { return nil }
+    var bytes: [UInt8]
+    do throws(SmallFile.Fault) {
+      bytes = try SmallFile.read(path, bytesMax: secretBytesMax)
+    } catch {
+      throw VariableFault(
+        message: "\(quoted(path)), which \(quoted("\(name)_FILE")) names, "
+          + error.text(expected: "a value on one line"))
+    }
+    if bytes.last == UInt8(ascii: "\n") { bytes.removeLast() }
+    if bytes.last == UInt8(ascii: "\r") { bytes.removeLast() }
+    guard let text = String(validating: bytes, as: UTF8.self) else {
+      throw VariableFault(
+        message: "\(quoted(path)), which \(quoted("\(name)_FILE")) names, is not UTF-8")
+    }
+    return text
   }
 }

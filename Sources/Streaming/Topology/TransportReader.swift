@@ -242,6 +242,7 @@ extension TopologyReader {
     ("enable.idempotence", "write `delivery`"),
     ("enable.partition.eof", "the merge of sources needs it"),
     ("group.id", "write `group`"),
+    ("group.instance.id", "each process has its own: `bidmill run --instance`"),
     ("isolation.level", "write `delivery`"),
     ("metadata.broker.list", "write `brokers`"),
     ("partition.assignment.strategy", "sources are assigned together"),

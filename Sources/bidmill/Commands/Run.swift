@@ -2,6 +2,14 @@ import ArgumentParser
 import Events
 import Streaming
 
+#if canImport(Glibc)
+  import Glibc
+#elseif canImport(Musl)
+  import Musl
+#elseif canImport(Darwin)
+  import Darwin
+#endif
+
 struct Run: ParsableCommand {
   static let configuration = CommandConfiguration(
     abstract: "Run a topology on a local log or on Kafka, for good.",
@@ -12,8 +20,9 @@ struct Run: ParsableCommand {
       the directory that the topology names.
 
       SIGTERM and SIGINT (^C) drain, commit, take a last snapshot and end with 0; a second one ends \
-      at once. One run of a topology at a time: on a local log another one is refused with 69; on \
-      Kafka it takes over, and the one before it ends with 69.
+      at once. On a local log one run of a topology at a time: another one is refused with 69. On \
+      Kafka as many as there are partitions share them out, more stand by, and what one of them \
+      leaves or loses the others take over.
 
         bidmill log import data --topic events --partitions 4 events.jsonl
         bidmill run Topologies/tally.yaml
@@ -36,6 +45,26 @@ struct Run: ParsableCommand {
   @Flag(help: "Begin with empty state where the log no longer holds what it was made of.")
   var acceptLoss = false
 
+  /// For those who start a run and may be killed: without them it ends as it does on SIGTERM.
+  @Flag(help: .hidden)
+  var endWithParent = false
+
+  @Option(
+    help: ArgumentHelp(
+      "On Kafka: a name that this process keeps over restarts; no two may have the same.",
+      discussion: """
+        Its partitions then wait for it, for the client's session.timeout.ms (10 s), instead of \
+        being shared out anew.
+        """, valueName: "name"))
+  var instance: String?
+
+  @Option(
+    help: ArgumentHelp(
+      "On Kafka: how long the state of a partition that went away stays in memory.",
+      discussion: "Should it come back unchanged, it goes on without a restore.",
+      valueName: "duration"))
+  var warmFor = DurationArgument(.minutes(5))
+
   @OptionGroup var report: ReportOptions
 
   func validate() throws {
@@ -46,14 +75,21 @@ struct Run: ParsableCommand {
 
   func run() throws {
     let stop = StopSwitch()
+    let isOrdered = endWithParent
     SignalWatch.begin { _ in
-      Terminal.error("stopping: committing what is done; a second signal ends at once")
       stop.throwIt()
+      guard !isOrdered else { return }
+      Terminal.error("stopping: committing what is done; a second signal ends at once")
     }
+    let parent = getppid()
+    let orphaned =
+      endWithParent
+      ? Ticker(milliseconds: 500) { if getppid() != parent { stop.throwIt() } } : nil
+    defer { orphaned?.stop() }
     let checked = try topology.load()
     var live = LiveRun(
-      topology: checked, workers: workers, acceptLoss: acceptLoss,
-      exitWhenIdle: exitWhenIdle?.span, isQuiet: report.quiet)
+      topology: checked, workers: workers, acceptLoss: acceptLoss, instance: instance,
+      warmFor: warmFor.span, exitWhenIdle: exitWhenIdle?.span, isQuiet: report.quiet)
     live.onStart = { stop.connect($0) }
     let outcome = try live.run()
     if outcome.isRecovering {

@@ -17,7 +17,7 @@ struct KafkaHome {
         throw KafkaHome.refusal("the source \(source.name)")
       }
       clients.append(("sources.\(source.name)", kafka.brokers, kafka.properties))
-      inputs += LiveHome.inputs(of: source, kafka.topics)
+      inputs += LiveHomes.inputs(of: source, kafka.topics)
     }
     for sink in topology.sinks {
       guard case .kafka(let kafka) = sink.transport else {
@@ -70,46 +70,20 @@ struct KafkaHome {
     return sink.topic
   }
 
-  /// Opens every partition. Whoever had one before is fenced.
-  func open() throws -> [any LivePartition] {
+  /// Becomes a member of the topology's group.
+  func join(as instance: String?) throws -> KafkaMembership {
     try topics.checkNames(inputs)
     let count = try topics.check(on: KafkaCluster(settings))
     var settings = settings
     settings.prefetchKilobytes = KafkaHome.prefetchKilobytes(count * inputs.count)
-    let cluster = try KafkaCluster(settings)
-    let inputs = topology.keyed(inputs, partitions: count)
-    let outputs = topology.keyed(topology.outputs, partitions: count)
-    return try (0..<count).map { partition in
-      try Partition(
-        cluster.partitionLog(
-          partition: Int32(partition), inputs: LiveHome.inputs(inputs, of: partition),
-          outputs: outputs))
-    }
+    return try KafkaMembership(
+      KafkaCluster(settings), inputs: topology.keyed(inputs, partitions: count),
+      outputs: topology.keyed(topology.outputs, partitions: count), partitionCount: count,
+      snapshots: SnapshotPlace(topology, partitions: count), instance: instance)
   }
 
   /// For each of so many partitions of topics: half a gigabyte for all of them together.
   static func prefetchKilobytes(_ count: Int) -> Int {
     min(max((512 << 10) / max(count, 1), 1 << 10), 32 << 10)
-  }
-
-  private struct Partition: LivePartition {
-    private let kafka: KafkaPartitionLog
-    private let firstOffsets: [Int64]
-
-    init(_ log: KafkaPartitionLog) throws(LogError) {
-      kafka = log
-      _ = try log.committed()
-      firstOffsets = try log.firstOffsets()
-    }
-
-    var log: any PartitionLog { kafka }
-
-    func nextOffsets() throws(LogError) -> [Int64] {
-      kafka.lastKnownCommit?.nextOffsets ?? firstOffsets
-    }
-
-    func retainedOffsets() throws(LogError) -> [Int64]? { try kafka.firstOffsets() }
-
-    func left() throws(LogError) -> Int64? { kafka.left(after: try nextOffsets()) }
   }
 }

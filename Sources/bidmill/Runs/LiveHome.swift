@@ -1,34 +1,52 @@
 import Events
 import KafkaLog
 import LocalLog
+import Operators
 import Streaming
 
-/// A partition of what a live run works on, and how far it is.
-protocol LivePartition: Sendable {
-  var log: any PartitionLog { get }
+/// What a live run works on, and how far it is.
+protocol LiveHome: Sendable {
+  /// An engine for it, that has the partitions that are there from the beginning.
+  func engine(for run: LiveRun) throws -> Engine
 
-  /// Next offset per input after the last commit.
-  func nextOffsets() throws(LogError) -> [Int64]
+  /// Begins to take partitions up and to give them back, where they are shared with others.
+  func begin(_ engine: Engine, for run: LiveRun)
 
-  /// Records after the last commit; nil while that is not known.
+  /// After the engine's run has ended.
+  func end()
+
+  /// Records committed since the run began.
+  func processed() throws(LogError) -> Int64
+
+  /// Records after the last commits of the partitions that are here; nil while that is not known.
   func left() throws(LogError) -> Int64?
 
-  /// First offset that each input still has; nil where nothing removes records by itself. From any
-  /// thread.
-  func retainedOffsets() throws(LogError) -> [Int64]?
+  /// Partitions whose sources remove old records by themselves, and where their snapshots are.
+  var retained: [RetainedPartition] { get }
+
+  /// A call that has hung so long that it never will come back.
+  var hungCall: String? { get }
 }
 
-extension LivePartition {
-  func retainedOffsets() throws(LogError) -> [Int64]? { nil }
+extension LiveHome {
+  func begin(_ engine: Engine, for run: LiveRun) {}
+  func end() {}
+  var retained: [RetainedPartition] { [] }
+  var hungCall: String? { nil }
 }
 
 /// Where a topology's sources and sinks are: all of them in one local log, or on one cluster.
-enum LiveHome {
-  static func open(_ topology: CheckedTopology) throws -> [any LivePartition] {
+enum LiveHomes {
+  static func open(_ topology: CheckedTopology, instance: String?) throws -> any LiveHome {
     if case .kafka? = topology.topology.sources.first?.transport {
-      return try KafkaHome(topology).open()
+      return try KafkaHome(topology).join(as: instance)
     }
-    return try LocalHome(topology).open()
+    guard instance == nil else {
+      throw Failure(
+        .usage,
+        "error: --instance names a member of a Kafka group, and the sources are not on Kafka")
+    }
+    return try LocalPlace(topology).open()
   }
 
   /// The partition's number in every input.
@@ -54,22 +72,23 @@ extension CheckedTopology {
   }
 }
 
-/// A run in a local log.
-private struct LocalHome {
+/// A local log as the place of a run.
+private struct LocalPlace {
   var topology: CheckedTopology
 
   init(_ topology: CheckedTopology) { self.topology = topology }
 
-  func open() throws -> [any LivePartition] {
+  func open() throws -> LocalHome {
     let (store, inputs) = try openStore()
     let count = try store.partitionCount(inputs)
-    return try (0..<count).map { partition in
-      try Partition(
-        store,
-        log: store.partitionLog(
-          group: topology.group, partition: Int32(partition),
-          inputs: LiveHome.inputs(inputs, of: partition), outputs: topology.outputs))
-    }
+    return try LocalHome(
+      (0..<count).map { partition in
+        try LocalHome.Partition(
+          store,
+          log: store.partitionLog(
+            group: topology.group, partition: Int32(partition),
+            inputs: LiveHomes.inputs(inputs, of: partition), outputs: topology.outputs))
+      })
   }
 
   /// The one local log that everything is in.
@@ -81,7 +100,7 @@ private struct LocalHome {
         throw refusal("the source \(source.name)", needs: "topics: [...]")
       }
       directories.append(log.directory)
-      inputs += LiveHome.inputs(of: source, log.topics)
+      inputs += LiveHomes.inputs(of: source, log.topics)
     }
     for sink in topology.sinks {
       guard case .log(let log) = sink.transport else {
@@ -112,15 +131,18 @@ private struct LocalHome {
     case .every(let span): LocalLogOptions(fsync: .interval(milliseconds: span.milliseconds))
     }
   }
+}
 
-  private struct Partition: LivePartition {
-    private let local: LocalPartitionLog
+/// A run in a local log has all of its partitions.
+private struct LocalHome: LiveHome {
+  struct Partition: Sendable {
+    let log: LocalPartitionLog
     // Readers of its own: those of the log belong to its worker.
     private let readers: [LocalLogReader]
     private let firstOffsets: [Int64]
 
     init(_ store: LocalLogStore, log: LocalPartitionLog) throws(LogError) {
-      local = log
+      self.log = log
       var readers: [LocalLogReader] = []
       for input in log.inputs {
         readers.append(try store.reader(input.topic, partition: log.partition))
@@ -129,18 +151,51 @@ private struct LocalHome {
       firstOffsets = try log.firstOffsets()
     }
 
-    var log: any PartitionLog { local }
-
+    /// Next offset per input after the last commit.
     func nextOffsets() throws(LogError) -> [Int64] {
-      try local.committed()?.nextOffsets ?? firstOffsets
+      try log.committed()?.nextOffsets ?? firstOffsets
     }
 
-    func left() throws(LogError) -> Int64? {
+    func left() throws(LogError) -> Int64 {
       var sum: Int64 = 0
       for (next, reader) in zip(try nextOffsets(), readers) {
         sum += max(0, try reader.endOffset() - next)
       }
       return sum
     }
+  }
+
+  private let partitions: [Partition]
+  private let before: Int64
+
+  init(_ partitions: [Partition]) throws(LogError) {
+    self.partitions = partitions
+    before = try Self.committed(partitions)
+  }
+
+  private static func committed(_ partitions: [Partition]) throws(LogError) -> Int64 {
+    var sum: Int64 = 0
+    for partition in partitions { sum += try partition.nextOffsets().reduce(0, +) }
+    return sum
+  }
+
+  func engine(for run: LiveRun) throws -> Engine {
+    let snapshots = try SnapshotPlace(run.topology, partitions: partitions.count)
+    return try Engine(
+      topology: run.topology, registry: OperatorRegistry.all,
+      partitions: partitions.enumerated().map { index, partition in
+        try run.partition(
+          index, of: partitions.count, log: partition.log,
+          snapshots: snapshots.store(partition: index))
+      },
+      workers: run.workers ?? Machine.cores)
+  }
+
+  func processed() throws(LogError) -> Int64 { try Self.committed(partitions) - before }
+
+  func left() throws(LogError) -> Int64? {
+    var sum: Int64 = 0
+    for partition in partitions { sum += try partition.left() }
+    return sum
   }
 }

@@ -4,15 +4,19 @@ import Streaming
 import Synchronization
 
 /// A topology at work on a local log or on Kafka, until it is asked to stop.
-struct LiveRun {
+struct LiveRun: Sendable {
   var topology: CheckedTopology
   var workers: Int?
   var acceptLoss = false
+  /// This process's name in a Kafka group, kept over restarts.
+  var instance: String?
+  /// How long the state of a partition is kept that another process of the group runs.
+  var warmFor = TimeSpan.minutes(5)
   /// Stop once nothing new has come for so long.
   var exitWhenIdle: TimeSpan?
   var isQuiet = false
   /// Called once the run can be stopped.
-  var onStart: (@escaping @Sendable () -> Void) -> Void = { _ in }
+  var onStart: @Sendable (@escaping @Sendable () -> Void) -> Void = { _ in }
 
   struct Outcome {
     var summary: Summary
@@ -25,12 +29,8 @@ struct LiveRun {
   func run() throws -> Outcome {
     let problems = topology.check(for: .run)
     guard problems.isEmpty else { throw TopologyError(problems) }
-    let lag = LagWatch(try LiveHome.open(topology))
-    let before = try lag.processed()
-    let partitions = try partitions(lag.logs)
-    let engine = try Engine(
-      topology: topology, registry: OperatorRegistry.all, partitions: partitions,
-      workers: workers ?? Machine.cores)
+    let home = try LiveHomes.open(topology, instance: instance)
+    let engine = try home.engine(for: self)
     onStart { engine.stop() }
 
     let clock = SystemClock()
@@ -41,27 +41,27 @@ struct LiveRun {
     // A run that is to end by itself is watched closely, so that it is known when it was done.
     let ticker = Ticker(milliseconds: exitWhenIdle == nil ? 1000 : 25) {
       let values = engine.statuses.map(\.current)
-      let left = (try? lag.left()) ?? nil
+      let left = (try? home.left()) ?? nil
       if idle.isOver(values, left: left) { engine.stop() }
-      let processed = ((try? lag.processed()) ?? before) - before
+      if let call = home.hungCall { Failure(.unavailable, "error: \(call); start again").exit() }
+      let processed = (try? home.processed()) ?? 0
       progress.show {
         Self.progressText(values, left: left, processed, rate: meter.rate(processed))
       }
     }
-    let retention = RetentionWatch(
-      zip(lag.logs, partitions).compactMap { log, partition in
-        partition.snapshots.map { (log, $0) }
-      }, notify: NoticeLog().notify)
-    let retentionTicker = Ticker(milliseconds: 60_000) { retention.refresh() }
+    let retention = RetentionWatch(notify: NoticeLog().notify)
+    let retentionTicker = Ticker(milliseconds: 60_000) { retention.refresh(home.retained) }
     defer { progress.end() }
     do {
+      home.begin(engine, for: self)
       defer {
         ticker.stop()
         retentionTicker.stop()
+        home.end()
       }
       try engine.run()
     }
-    let processed = try lag.processed() - before
+    let processed = try home.processed()
     let ended = idle.begunAt ?? clock.now()
     let summary = Summary(
       topology: topology, statuses: engine.statuses,
@@ -84,44 +84,19 @@ struct LiveRun {
     return text
   }
 
-  private func partitions(_ logs: [any LivePartition]) throws -> [Engine.Partition] {
-    let place = try SnapshotPlace(topology, partitions: logs.count)
+  /// A partition of the run, on its log.
+  func partition(
+    _ index: Int, of count: Int, log: any PartitionLog, snapshots store: any SnapshotStore
+  ) -> Engine.Partition {
     let (snapshots, commit) = (topology.topology.snapshots, topology.topology.commit)
-    let notices = NoticeLog()
-    return try logs.enumerated().map { index, log in
-      Engine.Partition(
-        log: log.log,
-        snapshots: try place.store(partition: index),
-        options: RunnerOptions(
-          mode: .live, partition: index, partitionCount: logs.count,
-          commitEvery: commit.every.milliseconds, commitEvents: commit.events,
-          snapshotEvery: snapshots.every.milliseconds, snapshotsKept: snapshots.keep,
-          acceptLoss: acceptLoss, notify: notices.notify))
-    }
-  }
-}
-
-/// How much of the log is processed and committed, and how much is left.
-private final class LagWatch: Sendable {
-  let logs: [any LivePartition]
-
-  init(_ logs: [any LivePartition]) { self.logs = logs }
-
-  /// Records up to the last commits.
-  func processed() throws(LogError) -> Int64 {
-    var sum: Int64 = 0
-    for log in logs { sum += try log.nextOffsets().reduce(0, +) }
-    return sum
-  }
-
-  /// Records after the last commits; nil while that is not known.
-  func left() throws(LogError) -> Int64? {
-    var sum: Int64 = 0
-    for log in logs {
-      guard let left = try log.left() else { return nil }
-      sum += left
-    }
-    return sum
+    return Engine.Partition(
+      log: log,
+      snapshots: store,
+      options: RunnerOptions(
+        mode: .live, partition: index, partitionCount: count,
+        commitEvery: commit.every.milliseconds, commitEvents: commit.events,
+        snapshotEvery: snapshots.every.milliseconds, snapshotsKept: snapshots.keep,
+        acceptLoss: acceptLoss, notify: NoticeLog().notify))
   }
 }
 

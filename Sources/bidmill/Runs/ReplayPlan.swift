@@ -188,7 +188,7 @@ struct ReplayPlan {
     let replay = try FileReplay.open(
       partitions: (0..<count).map { partition in
         (
-          inputs: LiveHome.inputs(inputs, of: partition),
+          inputs: LiveHomes.inputs(inputs, of: partition),
           readers: parts.map { KafkaReplayInput($0[partition].range) }
         )
       }, outputs: outputs, to: destination)

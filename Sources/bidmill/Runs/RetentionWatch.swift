@@ -1,5 +1,13 @@
+import KafkaLog
 import Streaming
 import Synchronization
+
+/// A partition of topics that remove old records by themselves.
+struct RetainedPartition: Sendable {
+  var index: Int
+  var log: KafkaPartitionLog
+  var snapshots: any SnapshotStore
+}
 
 /// Watches how far the retention of the sources is from taking what a restart would need, and says
 /// so when it comes near.
@@ -12,29 +20,22 @@ final class RetentionWatch: Sendable {
     var warned: Set<String> = []
   }
 
-  private let partitions: [(log: any LivePartition, snapshots: any SnapshotStore)]
   private let notify: @Sendable (Notice) -> Void
   private let state = Mutex(State())
 
-  init(
-    _ partitions: [(log: any LivePartition, snapshots: any SnapshotStore)],
-    notify: @escaping @Sendable (Notice) -> Void
-  ) {
-    self.partitions = partitions
-    self.notify = notify
-  }
+  init(notify: @escaping @Sendable (Notice) -> Void) { self.notify = notify }
 
   /// As it was found last, for each input of each partition that has a snapshot; a metric.
   var current: [RetentionHeadroom] { state.withLock { $0.headroom } }
 
   /// Asks logs and stores anew. From one thread; may take as long as they take to answer.
-  func refresh() {
+  func refresh(_ partitions: [RetainedPartition]) {
     var found: [RetentionHeadroom] = []
-    for (place, partition) in partitions.enumerated() {
+    for partition in partitions {
       do throws(LogError) {
-        for headroom in try look(at: partition, place) {
+        for headroom in try look(at: partition) {
           found.append(headroom)
-          warn(of: headroom, place)
+          warn(of: headroom, partition.index)
         }
       } catch {
         // A cluster that is away is the commits' business; what was known stays.
@@ -44,15 +45,12 @@ final class RetentionWatch: Sendable {
     state.withLock { $0.headroom = found }
   }
 
-  private func look(
-    at partition: (log: any LivePartition, snapshots: any SnapshotStore), _ place: Int
-  ) throws(LogError) -> [RetentionHeadroom] {
-    guard let first = try partition.log.retainedOffsets(),
-      let oldest = try partition.snapshots.list().last
-    else { return [] }
-    let header = try header(of: oldest, in: partition.snapshots, place)
-    let next = try partition.log.nextOffsets()
-    let inputs = partition.log.log.inputs.enumerated().map {
+  private func look(at partition: RetainedPartition) throws(LogError) -> [RetentionHeadroom] {
+    guard let oldest = try partition.snapshots.list().last else { return [] }
+    let header = try header(of: oldest, in: partition.snapshots, partition.index)
+    let first = try partition.log.firstOffsets()
+    let next = partition.log.lastKnownCommit?.nextOffsets ?? first
+    let inputs = partition.log.inputs.enumerated().map {
       (input: $1, first: first[$0], next: next[$0])
     }
     return RetentionHeadroom.all(of: header, inputs: inputs)

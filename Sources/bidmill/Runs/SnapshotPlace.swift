@@ -10,7 +10,7 @@ enum SnapshotPlace {
   /// Reaches the cluster where they are in a topic.
   ///
   /// - Throws: `.missing` where that topic is not there, or has too few partitions.
-  init(_ topology: CheckedTopology, partitions: Int) throws {
+  init(_ topology: CheckedTopology, partitions: Int) throws(LogError) {
     switch topology.topology.snapshots.store {
     case .directory(let path): self = .directory(path, name: topology.topology.name)
     case .kafka(let sink):
@@ -35,7 +35,7 @@ enum SnapshotPlace {
     }
   }
 
-  func store(partition: Int) throws -> any SnapshotStore {
+  func store(partition: Int) throws(LogError) -> any SnapshotStore {
     switch self {
     case .directory(let path, let name):
       try DirectorySnapshotStore(directory: path, name: name, partition: Int32(partition))

@@ -88,7 +88,7 @@ struct ExperimentReport {
     let n = Double(logs.count)
     let mean = logs.reduce(0, +) / n
     let variance = logs.reduce(0) { $0 + ($1 - mean) * ($1 - mean) } / (n - 1)
-    let radius = StudentT.quantile975(degrees: logs.count - 1) * (variance / n).squareRoot()
+    let radius = StudentT(degrees: n - 1).quantile(0.975) * (variance / n).squareRoot()
     return (
       Elementary.exp(mean), Elementary.exp(mean - radius), Elementary.exp(mean + radius)
     )
@@ -183,23 +183,5 @@ struct ExperimentReport {
           })
       ),
     ])
-  }
-}
-
-/// Student's t: the 97.5 % quantile.
-enum StudentT {
-  private static let table = [
-    12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2.228, 2.201, 2.179, 2.160,
-    2.145, 2.131, 2.120, 2.110, 2.101, 2.093, 2.086, 2.080, 2.074, 2.069, 2.064, 2.060, 2.056,
-    2.052, 2.048, 2.045, 2.042,
-  ]
-
-  /// - Parameter degrees: of freedom, from 1. Above 30 by the first terms of Fisher's expansion.
-  static func quantile975(degrees: Int) -> Double {
-    if table.indices.contains(degrees - 1) { return table[degrees - 1] }
-    let z = 1.959964
-    let n = Double(degrees)
-    return z + (z * z * z + z) / (4 * n)
-      + (5 * z * z * z * z * z + 16 * z * z * z + 3 * z) / (96 * n * n)
   }
 }

@@ -1,0 +1,131 @@
+/// Follow-the-regularised-leader, proximal, with a learning rate for every coordinate: logistic
+/// regression that stays sparse (McMahan et al., KDD 2013, algorithm 1).
+///
+/// Convex, so it forgets where it started; the right first choice. A weight of w counts as w
+/// examples only to first order: for weights far above 1 use `InvariantUpdate`.
+@frozen
+public struct FTRL: SparseLearner {
+  @usableFromInline let inverseAlpha: Double
+  @usableFromInline let beta: Double
+  @usableFromInline let l1: Double
+  @usableFromInline let l2: Double
+
+  /// - Parameters:
+  ///   - alpha: Learning rate, above 0.
+  ///   - beta: How slowly the rate falls at first; above 0.
+  ///   - l1: Weights stay exactly 0 until this much evidence speaks for them; not negative.
+  ///   - l2: Pull toward 0; not negative.
+  @inlinable
+  public init(alpha: Double = 0.1, beta: Double = 1, l1: Double = 0, l2: Double = 0) {
+    precondition(
+      alpha > 0 && beta > 0 && l1 >= 0 && l2 >= 0,
+      "FTRL: alpha and beta are above 0, l1 and l2 not below")
+    inverseAlpha = 1 / alpha
+    self.beta = beta
+    self.l1 = l1
+    self.l2 = l2
+  }
+
+  /// 16 bytes a head.
+  @frozen
+  public struct Coordinate: BitwiseCopyable, Sendable, Equatable {
+    /// Sum of gradients, less what the changes of the rate make of the weight.
+    public var z: Heads
+    /// Sum of squared gradients.
+    public var n: Heads
+
+    @inlinable
+    public init(z: Heads = .zero, n: Heads = .zero) {
+      self.z = z
+      self.n = n
+    }
+  }
+
+  @frozen
+  public struct Total: BitwiseCopyable, Sendable, Equatable {
+    @inlinable init() {}
+  }
+
+  @frozen
+  public struct Score: BitwiseCopyable, Sendable {
+    public var logits: Heads
+    @inlinable init(logits: Heads) { self.logits = logits }
+  }
+
+  @inlinable public func coordinate(of feature: UInt32) -> Coordinate { Coordinate() }
+  @inlinable public func total() -> Total { Total() }
+
+  /// The coordinate's weights.
+  @inlinable @inline(__always)
+  public func weights(_ coordinate: Coordinate) -> Heads {
+    let scale = (coordinate.n.squareRoot() + beta) * inverseAlpha + l2
+    return -excess(coordinate.z) / scale
+  }
+
+  /// What of z reaches beyond ±l1.
+  @inlinable @inline(__always)
+  func excess(_ z: Heads) -> Heads {
+    guard l1 > 0 else { return z }
+    var excess = Heads.zero
+    excess.replace(with: z - l1, where: z .> l1)
+    excess.replace(with: z + l1, where: z .< -l1)
+    return excess
+  }
+
+  @inlinable @inline(__always)
+  public func score(_ features: ActiveFeatures<Coordinate>, _ total: Total) -> Score {
+    var logits = Heads.zero
+    for i in 0..<features.count {
+      logits += weights(features.at(i).pointee) * features.values[i]
+    }
+    return Score(logits: logits)
+  }
+
+  @inlinable @inline(__always)
+  public func rates(_ score: Score) -> Heads { Rate.bounded(Rate.sigmoid(score.logits)) }
+
+  @inlinable @inline(__always)
+  public func learn(
+    _ features: ActiveFeatures<Coordinate>, _ total: inout Total, _ score: Score, labels: Heads,
+    weights: Heads
+  ) {
+    descend(features, by: (Rate.sigmoid(score.logits) - labels) * weights)
+  }
+
+  /// Learns from the derivatives of any losses by the log-odds.
+  @inlinable @inline(__always)
+  public func descend(_ features: ActiveFeatures<Coordinate>, by derivatives: Heads) {
+    for i in 0..<features.count {
+      let coordinate = features.at(i)
+      let gradient = derivatives * features.values[i]
+      let root = coordinate.pointee.n.squareRoot()
+      let weight = -excess(coordinate.pointee.z) / ((root + beta) * inverseAlpha + l2)
+      let n = coordinate.pointee.n + gradient * gradient
+      let step = (n.squareRoot() - root) * inverseAlpha
+      coordinate.pointee.z += gradient - step * weight
+      coordinate.pointee.n = n
+    }
+  }
+
+  /// A coordinate of these weights that has seen so much evidence: what `weights` gives back.
+  ///
+  /// For averages of several models, and for forgetting. A weight of 0 has no z to go back to but 0.
+  @inlinable
+  public func coordinate(weights: Heads, squaredGradients n: Heads) -> Coordinate {
+    let scale = (n.squareRoot() + beta) * inverseAlpha + l2
+    var edge = Heads.zero
+    edge.replace(with: l1, where: weights .< 0)
+    edge.replace(with: -l1, where: weights .> 0)
+    return Coordinate(z: edge - weights * scale, n: n)
+  }
+
+  /// Makes what comes count more: keeps a part of the accumulated evidence, in 0...1, and the
+  /// weights as they are.
+  @inlinable
+  public func forget(_ coordinate: inout Coordinate, keeping part: Double) {
+    let kept = self.coordinate(weights: weights(coordinate), squaredGradients: coordinate.n * part)
+    // What l1 holds at 0 stays as near to its threshold as it was.
+    let isZero = excess(coordinate.z) .== 0
+    coordinate = Coordinate(z: kept.z.replacing(with: coordinate.z, where: isZero), n: kept.n)
+  }
+}
