@@ -107,7 +107,7 @@ final class JournalFirstProducer: CommitProducer {
       transaction.journal.isEmpty || transaction.journal == lastJournal
     else {
       throw LogError(
-        .unavailable,
+        .unavailable, recovery: .recreate,
         "another process has taken over \(id): commit \(transaction.number) is not ours, the "
           + "journal stands at \(number). Run a topology once at a time")
     }
@@ -140,14 +140,14 @@ final class JournalFirstProducer: CommitProducer {
   /// This producer is of no more use; the next one finds out what the journal has.
   private func lost(_ outcome: Outcome) -> LogError {
     outcome.refusal(id, settings)
-      ?? LogError(.unavailable, recovery: .recreate, "\(id) cannot commit: \(outcome.text)")
+      ?? LogError(.unavailable, recovery: .rewind, "\(id) cannot commit: \(outcome.text)")
   }
 
   private func beginTransaction() throws(LogError) {
     if let since = transactionSince {
       guard KafkaClient.now() - since > JournalFirstProducer.transactionMilliseconds else { return }
       throw LogError(
-        .unavailable, recovery: .recreate, "the transaction of \(id) was left alone for long")
+        .unavailable, recovery: .rewind, "the transaction of \(id) was left alone for long")
     }
     if let error = rd_kafka_begin_transaction(client.handle) { throw lost(Outcome(error, client)) }
     transactionSince = KafkaClient.now()

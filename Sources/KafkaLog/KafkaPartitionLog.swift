@@ -311,14 +311,14 @@ public final class KafkaPartitionLog: PartitionLog, @unchecked Sendable {
       }
     } catch {
       if error.recovery != .retry { writer.producer = nil }
-      guard error.recovery == .recreate else { throw error }
+      guard repeatsLastCommit, error.recovery == .rewind else { throw error }
       throw LogError(error.kind, recovery: .retry, error.message)
     }
   }
 
   private func reopen(_ writer: inout Writer) throws(LogError) {
     do throws(LogError) { try open(&writer) } catch {
-      guard error.recovery != .stop else { throw error }
+      guard error.recovery == .rewind else { throw error }
       throw LogError(error.kind, recovery: .retry, error.message)
     }
   }

@@ -163,7 +163,7 @@ struct BrokerTests {
     #expect(try scene.published() == ["v1", "v2", "v3", "v3", "v4"])
     // Who was fenced publishes nothing any more.
     let error = try failure { try log.commit(journaled(4, [("k", "zombie")])) }
-    #expect(error.recovery == .stop && error.kind == .unavailable, "\(error)")
+    #expect(error.recovery == .recreate && error.kind == .unavailable, "\(error)")
     #expect(try scene.published().count == 5)
     next.close()
     // After a clean end, exactly once goes on from the same point.
