@@ -160,10 +160,9 @@ final class JournalFirstProducer: CommitProducer {
     for (input, offset) in zip(inputs, last.nextOffsets) {
       offsets.add(input.topic, input.partition, offset: offset)
     }
+    let mark = CommitMetadata.Mark(number: last.number, journalSum: last.journalSum)
     for place in offsets.elements.indices {
-      CommitMetadata.set(
-        CommitMetadata.Mark(number: last.number, journalSum: last.journalSum),
-        on: &offsets.elements[place])
+      CommitMetadata.set(mark, on: &offsets.elements[place])
     }
     try during(deadline) {
       rd_kafka_send_offsets_to_transaction(client.handle, offsets.list, group.handle, $0)

@@ -119,14 +119,21 @@ struct JournalReading {
       let offset = max(low, back < high ? high - back : low)
       if offset == low { return low }
       try input.seek(to: offset)
-      // Records that are the rest of a commit's parts do not count: one before it is needed.
-      if try next(), let record = chunk.records.first,
-        try JournalRecord.read(record, topic: topic).number <= number
-      {
-        return offset
-      }
+      // Records that are the rest of a commit's parts do not count: one before it is needed. Nor
+      // does where a writer began.
+      if let first = try firstNumber(), first <= number { return offset }
       back *= 4
     }
+  }
+
+  private func firstNumber() throws(LogError) -> Int64? {
+    while try next() {
+      for record in chunk.records {
+        let number = try JournalRecord.read(record, topic: topic).number
+        if number > 0 { return number }
+      }
+    }
+    return nil
   }
 
   /// Waits for records; false at the topic's end.

@@ -133,26 +133,17 @@ public final class KafkaPartitionLog: PartitionLog, @unchecked Sendable {
     }
     let (settings, outputs, limits) = (cluster.settings, outputs, writer.limits ?? [])
     let id = settings.transactionalID(partition)
-    if repeatsLastCommit {
-      let journal = try journalCluster()
-      writer.producer = try opening { () throws(LogError) in
-        try JournalFirstProducer(
-          settings, id: id, partition: partition, outputs: outputs, limits: limits,
-          journal: journal)
+    let (partition, journal) = (partition, try repeatsLastCommit ? journalCluster() : nil)
+    writer.producer = try cluster.calls.during(
+      "the opening of the transactions of \(id)", milliseconds: settings.answerWithinMilliseconds
+    ) { () throws(LogError) -> any CommitProducer in
+      guard let journal else {
+        return try TransactionalProducer(settings, id: id, outputs: outputs, limits: limits)
       }
-    } else {
-      writer.producer = try opening { () throws(LogError) in
-        try TransactionalProducer(settings, id: id, outputs: outputs, limits: limits)
-      }
+      return try JournalFirstProducer(
+        settings, id: id, partition: partition, outputs: outputs, limits: limits,
+        journal: journal)
     }
-  }
-
-  private func opening<Producer>(
-    _ open: () throws(LogError) -> Producer
-  ) throws(LogError) -> Producer {
-    try cluster.calls.during(
-      "the opening of the transactions of \(cluster.settings.transactionalID(partition))",
-      milliseconds: cluster.settings.answerWithinMilliseconds, open)
   }
 
   /// Where records of the journal are read, whatever became of their transactions: which of them
@@ -191,8 +182,8 @@ public final class KafkaPartitionLog: PartitionLog, @unchecked Sendable {
     return try point(marks, offsets)
   }
 
-  /// The group's offsets, with the commits that they are of: nil for none of ours, number 0 for
-  /// none at all.
+  /// The group's offsets, with the marks of the commits that they are of: nil for no commit of
+  /// ours, number 0 for none at all.
   private func askOffsets() throws(LogError) -> (marks: [CommitMetadata.Mark?], offsets: [Int64]) {
     let list = PartitionList(capacity: inputs.count)
     for input in inputs { list.add(input.topic, input.partition, offset: -1001) }
