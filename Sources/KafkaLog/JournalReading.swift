@@ -52,6 +52,21 @@ struct JournalReading {
     }
   }
 
+  /// Where the first record after `number` stands; nil where nothing before it is left, or where
+  /// there is none.
+  func offset(after number: Int64) throws(LogError) -> Int64? {
+    defer { input.close() }
+    // The end is as good a place to look back from as the last commit.
+    try input.seek(to: try start(after: number, last: number))
+    while try next() {
+      for record in chunk.records
+      where try JournalRecord.read(record, topic: topic).number > number {
+        return record.offset > low ? record.offset : nil
+      }
+    }
+    return nil
+  }
+
   private func give(
     _ number: Int64, _ bytes: [UInt8],
     to body: (_ number: Int64, _ bytes: UnsafeRawBufferPointer) throws(LogError) -> Void

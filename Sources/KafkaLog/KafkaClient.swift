@@ -32,14 +32,15 @@ final class KafkaClient: @unchecked Sendable {
     let last = Mutex<String?>(nil)
     /// Why a record was not delivered, the first of them.
     let delivery = Mutex<rd_kafka_resp_err_t?>(nil)
+    let reports = Mutex<[Report]>([])
     /// What a person has to see to: who the client says it is, is not believed.
     let refusal = Mutex<String?>(nil)
     /// Every broker was out of reach when it was last tried.
     let areBrokersAway = Mutex(false)
-    let reports = Mutex<[Report]>([])
   }
 
   let handle: OpaquePointer
+  let settings: KafkaSettings
   private let complaints: Complaints
   // The library holds it as its opaque value until it is destroyed.
   private let retained: Unmanaged<Complaints>
@@ -134,6 +135,7 @@ final class KafkaClient: @unchecked Sendable {
     }
     if kind == .consumer { rd_kafka_poll_set_consumer(handle) }
     self.handle = handle
+    self.settings = settings
     self.complaints = complaints
     self.retained = retained
   }

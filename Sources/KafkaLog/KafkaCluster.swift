@@ -37,6 +37,8 @@ public struct KafkaSettings: Sendable {
   public var answerWithinMilliseconds: Int64
   /// How long one try of a commit may take.
   public var commitWithinMilliseconds: Int64
+  /// Off for clusters that know nothing of topics' settings and do not say so.
+  var asksForTopicSettings = true
   /// How much is fetched ahead, per partition of a topic.
   public var prefetchKilobytes = 32_768
 

@@ -11,7 +11,7 @@ public final class KafkaPartitionLog: PartitionLog, @unchecked Sendable {
   public let partition: Int32
 
   private let cluster: KafkaCluster
-  private let outputs: [String]
+  private let outputs: [LogOutput]
   private let readers: [KafkaInput]
   private let writer: Mutex<Writer>
   private let lastCommit = Mutex<CommitPoint?>(nil)
@@ -30,7 +30,9 @@ public final class KafkaPartitionLog: PartitionLog, @unchecked Sendable {
 
   /// What commits are made with.
   private struct Writer {
-    var producer: TransactionalProducer?
+    var producer: (any CommitProducer)?
+    /// How large records of the outputs may be, once it is known.
+    var limits: [Int]?
     var isClosed = false
   }
 
@@ -40,7 +42,7 @@ public final class KafkaPartitionLog: PartitionLog, @unchecked Sendable {
     self.cluster = cluster
     self.partition = partition
     self.inputs = inputs
-    self.outputs = outputs.map(\.topic)
+    self.outputs = outputs
     var readers: [KafkaInput] = []
     for input in inputs {
       readers.append(try KafkaInput(cluster, topic: input.topic, partition: input.partition))
@@ -122,11 +124,16 @@ public final class KafkaPartitionLog: PartitionLog, @unchecked Sendable {
   private func open(_ writer: inout Writer) throws(LogError) {
     precondition(!writer.isClosed, "nothing is asked of a partition after close")
     guard writer.producer == nil else { return }
-    let (settings, outputs) = (cluster.settings, outputs)
+    if writer.limits == nil {
+      writer.limits = cluster.messageBytesMax(of: outputs.map(\.topic))
+    }
+    let (settings, outputs, limits) = (cluster.settings, outputs, writer.limits ?? [])
     let id = settings.transactionalID(partition)
     writer.producer = try cluster.calls.during(
       "the opening of the transactions of \(id)", milliseconds: settings.answerWithinMilliseconds
-    ) { () throws(LogError) in try TransactionalProducer(settings, id: id, outputs: outputs) }
+    ) { () throws(LogError) in
+      try TransactionalProducer(settings, id: id, outputs: outputs, limits: limits)
+    }
   }
 
   private func askCommitted() throws(LogError) -> CommitPoint? {
@@ -189,6 +196,17 @@ public final class KafkaPartitionLog: PartitionLog, @unchecked Sendable {
     guard let last = lastKnownCommit?.number, last > number else { return }
     try JournalReading(cluster, partition: partition).read(after: number, through: last, body)
   }
+
+  /// Removes the journal's records that no kept snapshot needs.
+  public func forgetJournal(through number: Int64) throws(LogError) {
+    // Readers of its own: those of the sources are the worker's.
+    let cluster = try KafkaCluster(cluster.settings)
+    let reading = try JournalReading(cluster, partition: partition)
+    guard let offset = try reading.offset(after: number) else { return }
+    try cluster.deleteRecords(cluster.settings.journalTopic, partition, before: offset)
+  }
+
+  public var deadLetterForm: DeadLetterForm { .original }
 
   // MARK: Commits
 

@@ -1,6 +1,14 @@
 import CKafka
 public import Streaming
 
+#if canImport(Glibc)
+  import Glibc
+#elseif canImport(Musl)
+  import Musl
+#elseif canImport(Darwin)
+  import Darwin
+#endif
+
 /// Which topics a topology needs, and what of that a cluster has.
 public struct KafkaTopics: Sendable {
   /// A topic that could be made.
@@ -19,18 +27,18 @@ public struct KafkaTopics: Sendable {
 
   private let inputs: [String]
   private let outputs: [LogOutput]
-  private let large: Set<String>
   private let journal: String
+  private let snapshots: String?
 
-  /// - Parameter large: Sinks whose records may be longer than the records that are read.
+  /// - Parameter snapshots: The topic that snapshots go to, if they go to one of this cluster.
   public init(
-    inputs: [LogInput], outputs: [LogOutput], large: Set<String> = [], settings: KafkaSettings
+    inputs: [LogInput], outputs: [LogOutput], snapshots: String? = nil, settings: KafkaSettings
   ) {
     var topics: [String] = []
     for input in inputs where !topics.contains(input.topic) { topics.append(input.topic) }
     self.inputs = topics
     self.outputs = outputs
-    self.large = large
+    self.snapshots = snapshots
     journal = settings.journalTopic
   }
 
@@ -42,6 +50,15 @@ public struct KafkaTopics: Sendable {
         "the topic \(topic) is named by two sources; on Kafka a topic belongs to one source")
     }
     var written: [String] = [journal]
+    if let snapshots {
+      guard snapshots != journal, !inputs.contains(snapshots) else {
+        throw LogError(
+          .configuration,
+          "snapshots go to \(snapshots), which is \(snapshots == journal ? "the journal" : "a source")"
+            + "'s; write another topic")
+      }
+      written.append(snapshots)
+    }
     for output in outputs {
       guard !inputs.contains(output.topic) else {
         throw LogError(
@@ -54,7 +71,10 @@ public struct KafkaTopics: Sendable {
           output.topic == journal
             ? "the sink \(output.sink) writes \(journal), which is the journal's; write another "
               + "topic"
-            : "the topic \(output.topic) is named by two sinks; write another topic")
+            : output.topic == snapshots
+              ? "the sink \(output.sink) writes \(output.topic), which is for snapshots; write another "
+                + "topic"
+              : "the topic \(output.topic) is named by two sinks; write another topic")
       }
       written.append(output.topic)
     }
@@ -123,10 +143,13 @@ public struct KafkaTopics: Sendable {
     outputs.map { output in
       var configuration: [String: String] = [:]
       if output.compacted { configuration["cleanup.policy"] = "compact" }
-      // What topics take unless told otherwise is 1 MiB, which may grow sixfold in JSON.
-      if large.contains(output.sink) { configuration["max.message.bytes"] = "8388608" }
       return (output.topic, configuration)
-    } + [(journal, ["cleanup.policy": "delete", "retention.ms": "-1", "retention.bytes": "-1"])]
+    }
+      + [(journal, ["cleanup.policy": "delete", "retention.ms": "-1", "retention.bytes": "-1"])]
+      // The segment that is written is never compacted: smaller ones leave less of old snapshots.
+      + (snapshots.map {
+        [($0, ["cleanup.policy": "compact", "segment.bytes": "134217728"])]
+      } ?? [])
   }
 
   /// Everything that a run needs is there.
@@ -194,5 +217,12 @@ extension KafkaCluster {
         ?? KafkaClient.text(code)
       throw LogError(.configuration, "\(name) cannot be made: \(reason)")
     }
+    try waitUntilThere(topics.map(\.topic))
+  }
+
+  /// A topic that was made is not known to all brokers at once.
+  private func waitUntilThere(_ topics: [String]) throws(LogError) {
+    let deadline = Deadline(milliseconds: settings.answerWithinMilliseconds)
+    while try partitionCounts(of: topics).count < topics.count, !deadline.isOver { usleep(20_000) }
   }
 }

@@ -5,33 +5,15 @@ import Streaming
 ///
 /// Opening one ends what an earlier one of the same id had begun, and fences it for good. After an
 /// error that leaves the outcome open it must not be used again: a new one settles it.
-final class TransactionalProducer {
+final class TransactionalProducer: CommitProducer {
   private let client: KafkaClient
   private let settings: KafkaSettings
   private let id: String
-  private let topics: [Topic]
-  private let journal: Topic
-
-  /// A topic's handle with the name for messages.
-  private final class Topic {
-    let name: String
-    let handle: OpaquePointer
-    private let client: KafkaClient
-
-    init(_ client: KafkaClient, _ name: String) throws(LogError) {
-      guard let handle = rd_kafka_topic_new(client.handle, name, nil) else {
-        throw LogError(.ours, "the Kafka client gives no handle for the topic \(name)")
-      }
-      self.name = name
-      self.handle = handle
-      self.client = client
-    }
-
-    deinit { rd_kafka_topic_destroy(handle) }
-  }
+  private let topics: OutputTopics
+  private let journal: TopicHandle
 
   /// What a user may set otherwise. The queue must hold a whole transaction.
-  private static let preferences = [
+  static let preferences = [
     ("queue.buffering.max.messages", "10000000"), ("queue.buffering.max.kbytes", "2097151"),
     ("socket.nagle.disable", "true"), ("linger.ms", "2"),
     ("reconnect.backoff.max.ms", "1000"),
@@ -40,32 +22,26 @@ final class TransactionalProducer {
   ]
 
   /// Waits until transactions that were left open are ended.
-  init(_ settings: KafkaSettings, id: String, outputs: [String]) throws(LogError) {
+  ///
+  /// - Parameter limits: `max.message.bytes` of the outputs' topics.
+  init(
+    _ settings: KafkaSettings, id: String, outputs: [LogOutput], limits: [Int]
+  ) throws(LogError) {
     self.settings = settings
     self.id = id
     client = try KafkaClient(
       .producer, settings,
       owned: [("transactional.id", id), ("delivery.report.only.error", "true")],
-      preferred: TransactionalProducer.preferences)
-    let client = client
-    var topics: [Topic] = []
-    for name in outputs { topics.append(try Topic(client, name)) }
-    self.topics = topics
-    journal = try Topic(client, settings.journalTopic)
-    try open()
+      preferred: TransactionalProducer.preferences
+        + [TransactionalProducer.batchBytes(limits)])
+    topics = try OutputTopics(client, outputs, limits: limits)
+    journal = try TopicHandle(client, settings.journalTopic)
+    try client.openTransactions(id)
   }
 
-  private func open() throws(LogError) {
-    let deadline = Deadline(milliseconds: settings.answerWithinMilliseconds)
-    while let error = rd_kafka_init_transactions(client.handle, max(deadline.left, 1)) {
-      let outcome = Outcome(error, client)
-      if outcome.isRetriable, !deadline.isOver { continue }
-      if let refusal = outcome.refusal(id, settings) { throw refusal }
-      throw LogError(
-        .unavailable, recovery: .rewind,
-        "the transactions of \(id) cannot be opened: \(outcome.text). Is the cluster up, with as "
-          + "many brokers as the replicas of its transaction log?")
-    }
+  /// A topic holds a batch of records against its limit, not each of them.
+  static func batchBytes(_ limits: [Int]) -> (String, String) {
+    ("batch.size", "\(min(1_000_000, limits.min() ?? 1_000_000))")
   }
 
   // MARK: A transaction
@@ -78,11 +54,13 @@ final class TransactionalProducer {
   ) throws(LogError) {
     let deadline = Deadline(milliseconds: settings.commitWithinMilliseconds)
     _ = client.takeDeliveryError()
-    try during("begin", deadline) { _ in rd_kafka_begin_transaction(client.handle) }
+    try during("begin", transaction, deadline) { _ in rd_kafka_begin_transaction(client.handle) }
     try produceOutputs(transaction, partition, deadline)
     for record in JournalRecord.parts(transaction.journal, number: transaction.number) {
       try record.withBytes { (key, value) throws(LogError) in
-        try produce(journal, partition, key: key, value: value, deadline)
+        try produce(to: journal.name, partition, transaction, deadline) {
+          journal.produce(partition, key: key, value: value)
+        }
       }
     }
     let offsets = PartitionList(capacity: inputs.count)
@@ -94,10 +72,10 @@ final class TransactionalProducer {
     for place in offsets.elements.indices {
       CommitMetadata.set(mark, on: &offsets.elements[place])
     }
-    try during("send offsets", deadline) {
+    try during("send offsets", transaction, deadline) {
       rd_kafka_send_offsets_to_transaction(client.handle, offsets.list, group.handle, $0)
     }
-    try during("commit", deadline) { rd_kafka_commit_transaction(client.handle, $0) }
+    try during("commit", transaction, deadline) { rd_kafka_commit_transaction(client.handle, $0) }
   }
 
   private func produceOutputs(
@@ -105,28 +83,24 @@ final class TransactionalProducer {
   ) throws(LogError) {
     let outputs = transaction.outputs
     for record in outputs.records {
-      try produce(
-        topics[Int(record.sink)], partition, key: outputs.key(of: record),
-        value: outputs.value(of: record), deadline)
+      try produce(to: topics.name(of: record), partition, transaction, deadline) {
+        topics.produce(record, of: outputs, from: partition)
+      }
     }
   }
 
   private func produce(
-    _ topic: Topic, _ partition: Int32, key: UnsafeRawBufferPointer,
-    value: UnsafeRawBufferPointer, _ deadline: Deadline
+    to name: String, _ partition: Int32, _ transaction: Transaction, _ deadline: Deadline,
+    _ call: () -> rd_kafka_resp_err_t?
   ) throws(LogError) {
-    while rd_kafka_produce(
-      topic.handle, partition, Int32(RD_KAFKA_MSG_F_COPY),
-      UnsafeMutableRawPointer(mutating: value.baseAddress), value.count,
-      key.isEmpty ? nil : key.baseAddress, key.count, nil) != 0
-    {
-      let error = rd_kafka_last_error()
+    while let error = call() {
       if error == RD_KAFKA_RESP_ERR__QUEUE_FULL, !deadline.isOver {
         rd_kafka_flush(client.handle, 100)
         continue
       }
       throw try abort(
-        Outcome(error, "a record for \(topic.name) partition \(partition)", client), deadline)
+        Outcome(error, "a record for \(name) partition \(partition)", client), transaction,
+        deadline)
     }
   }
 
@@ -134,18 +108,21 @@ final class TransactionalProducer {
 
   /// One step of a transaction, until it is done or has failed.
   private func during(
-    _ step: String, _ deadline: Deadline, _ call: (Int32) -> OpaquePointer?
+    _ step: String, _ transaction: Transaction, _ deadline: Deadline,
+    _ call: (Int32) -> OpaquePointer?
   ) throws(LogError) {
     while let error = call(max(deadline.left, 1)) {
       let outcome = Outcome(error, client)
       if outcome.isRetriable, !outcome.isFatal, !outcome.mustAbort, !deadline.isOver { continue }
       if outcome.isFatal || !outcome.mustAbort { throw unusable(outcome, step) }
-      throw try abort(outcome, deadline)
+      throw try abort(outcome, transaction, deadline)
     }
   }
 
   /// Ends the transaction without its records. Returns what to throw.
-  private func abort(_ cause: Outcome, _ deadline: Deadline) throws(LogError) -> LogError {
+  private func abort(
+    _ cause: Outcome, _ transaction: Transaction, _ deadline: Deadline
+  ) throws(LogError) -> LogError {
     while let error = rd_kafka_abort_transaction(client.handle, max(deadline.left, 1)) {
       let outcome = Outcome(error, client)
       if outcome.isRetriable, !outcome.isFatal, !deadline.isOver { continue }
@@ -154,6 +131,11 @@ final class TransactionalProducer {
     // What the library says of the transaction names its state, not what brought it there.
     var cause = cause
     if let error = client.takeDeliveryError() { cause.replace(with: error) }
+    if cause.isTooLarge, topics.keepLess(of: transaction.outputs) {
+      return LogError(
+        .unavailable, recovery: .retry,
+        "a record of \(id) is larger than its topic takes: less is kept of refused records")
+    }
     return cause.refusal(id, settings)
       ?? LogError(
         .unavailable, recovery: .retry,
@@ -168,8 +150,25 @@ final class TransactionalProducer {
   }
 }
 
+extension KafkaClient {
+  /// Waits until transactions of this id that were left open are ended, and fences whoever began
+  /// them.
+  func openTransactions(_ id: String) throws(LogError) {
+    let deadline = Deadline(milliseconds: settings.answerWithinMilliseconds)
+    while let error = rd_kafka_init_transactions(handle, max(deadline.left, 1)) {
+      let outcome = Outcome(error, self)
+      if outcome.isRetriable, !deadline.isOver { continue }
+      if let refusal = outcome.refusal(id, settings) { throw refusal }
+      throw LogError(
+        .unavailable, recovery: .rewind,
+        "the transactions of \(id) cannot be opened: \(outcome.text). Is the cluster up, with as "
+          + "many brokers as the replicas of its transaction log?")
+    }
+  }
+}
+
 /// What the library answered to a transaction's step.
-private struct Outcome {
+struct Outcome {
   var code: rd_kafka_resp_err_t
   var isRetriable = false
   var isFatal = false
@@ -191,6 +190,12 @@ private struct Outcome {
     self.code = code
     text = "\(what): \(KafkaClient.text(code))"
     findFatal(client)
+  }
+
+  /// A topic does not take a record of this size.
+  var isTooLarge: Bool {
+    code == RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE
+      || code == RD_KAFKA_RESP_ERR_RECORD_LIST_TOO_LARGE
   }
 
   /// A fatal error has its cause elsewhere.
@@ -245,6 +250,16 @@ private struct Outcome {
     default: nil
     }
   }
+}
+
+/// What a partition's commits are made with.
+protocol CommitProducer: AnyObject {
+  /// - Throws: With what to do about it, as `PartitionLog.commit`; unless that is `.retry` this
+  ///   producer is of no more use.
+  func commit(
+    _ transaction: Transaction, partition: Int32, inputs: [LogInput],
+    group: KafkaGroupMetadata
+  ) throws(LogError)
 }
 
 /// The group that offsets are committed for, as a transaction wants it.

@@ -53,20 +53,75 @@ struct KafkaRunTests {
     ])
     #expect(replay.status == 0, "\(replay.errors)")
     #expect(last.member("digest") == replay.member("digest"))
-    for (sink, file) in [("tallies", "tallies"), ("dead-letters", "dead_letters")] {
-      // What a replay publishes at its end is held back until the next minute.
-      let expected = work.lines("out/\(file).jsonl").filter { !$0.contains(history.endText) }
-      let published = try scene.published(sink)
-      #expect(published.count > 20)
-      #expect(
-        published.map(KafkaScene.withoutPlace).sorted()
-          == expected.map(KafkaScene.withoutPlace).sorted(), "\(sink)")
-      print("\(sink): \(published.count) records, each of them once")
+    // What a replay publishes at its end is held back until the next minute.
+    let expected = work.lines("out/tallies.jsonl").filter { !$0.contains(history.endText) }
+    let published = try scene.published("tallies")
+    #expect(published.count > 20)
+    #expect(
+      published.map(KafkaScene.withoutPlace).sorted()
+        == expected.map(KafkaScene.withoutPlace).sorted())
+    let lines = work.lines("events.jsonl")
+    let refused = work.lines("out/dead_letters.jsonl").map { lines[KafkaScene.line(of: $0) - 1] }
+    let deadLetters = try scene.published("dead-letters")
+    #expect(deadLetters.count > 20)
+    #expect(deadLetters.sorted() == refused.sorted())
+    print("\(published.count) tallies, \(deadLetters.count) dead letters, each of them once")
+  }
+
+  @Test func whatIsKeyedOtherwiseIsKeyedAnew() throws {
+    let scene = try KafkaScene(work, "rekey", partitions: 3)
+    let history = try SlicedHistory(
+      events: 20_000, slices: 4, seed: 8, to: work.path + "/events.jsonl")
+    // Read as it is, it is refused: anything may be anywhere.
+    scene.scatter(history.slices.flatMap { $0 }, to: "scattered")
+    let mistaken = work.run(
+      scene.run + ["-q", "--set", "sources.events.kafka.topics=[\(scene.topic("scattered"))]"])
+    #expect(mistaken.status == 78, "\(mistaken.errors)")
+    #expect(mistaken.errors.contains("rekey.yaml"))
+
+    let environment = [
+      "KAFKA_BROKERS": scene.brokers, "REKEY_FROM": scene.topic("scattered"),
+      "REKEY_TO": scene.topic("events"), "REKEY_DEAD_LETTERS": scene.topic("rekey-dead-letters"),
+    ]
+    let rekey = [
+      Workplace.repository + "/Topologies/rekey.yaml", "--set", "topology=\(scene.topic("rekey"))",
+      "--set", "commit.every=5ms", "--set", "commit.events=200",
+    ]
+    let made = work.run(["topics", "create"] + rekey + ["--apply"], environment: environment)
+    #expect(made.status == 0, "\(made.errors)")
+    var random = SplitMix64(seed: 3)
+    for _ in 0..<6 {
+      let running = work.start(["run"] + rekey + ["-q"], environment: environment)
+      usleep(useconds_t(200_000 + random.next() % 400_000))
+      running.send(SIGKILL)
+      _ = running.wait()
     }
+    let last = work.run(
+      ["run"] + rekey + ["-q", "--exit-when-idle", "500ms"], environment: environment)
+    #expect(last.status == 0, "\(last.errors)")
+
+    // Every record is there once, as it was, and where its account belongs.
+    let refused = try scene.published("rekey-dead-letters")
+    #expect(refused.count > 20)
+    let lines = work.lines("events.jsonl").filter { !$0.contains("\"heartbeat\"") }
+    #expect(try (scene.published("events") + refused).sorted() == lines.sorted())
+    // One partition's events may have come long before another's: what is late counts all the same,
+    // but copies must be remembered as long. A heartbeat makes the last totals due.
+    scene.append(history.slices[3].suffix(1))
+    let remember = ["--set", "operators.unique.within=7d", "--set", "time.max_gap=60d"]
+    let tallied = work.run(scene.run + ["-q", "--exit-when-idle", "500ms"] + remember)
+    #expect(tallied.status == 0, "\(tallied.errors)")
+    #expect(try scene.published("dead-letters").isEmpty)
+    let replay = work.run(
+      ["replay", scene.topology, "--from", "events.jsonl", "--out", "out", "-q"] + remember)
+    #expect(replay.status == 0, "\(replay.errors)")
+    let totals = KafkaScene.totals(try scene.published("tallies"))
+    #expect(totals.count > 20)
+    #expect(totals == KafkaScene.totals(work.lines("out/tallies.jsonl")))
   }
 
   @Test func stopsAndGoesOn() throws {
-    let scene = try KafkaScene(work, "stops", partitions: 2)
+    let scene = try KafkaScene(work, "stops", partitions: 2, snapshots: "{ directory: state }")
     let history = try SlicedHistory(
       events: 4_000, slices: 2, seed: 6, to: work.path + "/events.jsonl")
     scene.append(history.slices[0])
@@ -112,7 +167,7 @@ struct KafkaRunTests {
     #expect(refused.errors.contains("bidmill topics create"))
     let dry = work.run("topics", "create", scene.topology)
     #expect(dry.status == 0, "\(dry.errors)")
-    #expect(dry.lines.count == 3)
+    #expect(dry.lines.count == 4)
     #expect(dry.lines.allSatisfy { $0.hasPrefix("missing") && $0.contains("3 partitions") })
     #expect(work.run("topics", "create", scene.topology).output == dry.output)
     let made = work.run("topics", "create", scene.topology, "--apply")
@@ -137,10 +192,13 @@ private final class KafkaScene {
 
   /// With a name, so that the group does not wait for one that was killed.
   var run: [String] { ["run", topology, "--instance", "one"] }
+  var brokers: String { settings.brokers }
+  func topic(_ name: String) -> String { "\(settings.group)-\(name)" }
 
   init(
     _ work: Workplace, _ name: String, partitions: Int,
-    makes: [String] = ["events", "tallies", "dead-letters", "journal"]
+    makes: [String] = ["events", "tallies", "dead-letters", "journal", "snapshots"],
+    snapshots: String? = nil, delivery: String = "exactly_once"
   ) throws {
     let brokers = getenv("KAFKA_BROKERS").map { String(cString: $0) } ?? ""
     let group = "run-\(getpid())-\(name)"
@@ -172,7 +230,8 @@ private final class KafkaScene {
       sinks:
         tallies: { from: totals, kafka: { topic: \(group)-tallies } }
         dead_letters: { kafka: { topic: \(group)-dead-letters } }
-      snapshots: { directory: state }
+      snapshots: \(snapshots ?? "{ kafka: { topic: \(group)-snapshots } }")
+      delivery: \(delivery)
       """)
   }
 
@@ -181,16 +240,55 @@ private final class KafkaScene {
   /// Appends each record to its account's partition, heartbeats to all.
   func append(_ records: [[UInt8]]) {
     for var record in records {
-      let place = record.withUnsafeBytes { route.decide($0).partition }
+      let (place, key) = record.withUnsafeBytes {
+        let decision = route.decide($0)
+        return (decision.partition, Array(decision.account.bytes))
+      }
       let places = place < 0 || place >= partitions ? Array(0..<partitions) : [place]
       for partition in places {
         let status = rd_kafka_produce(
-          handle, Int32(partition), Int32(RD_KAFKA_MSG_F_COPY), &record, record.count, nil, 0, nil)
+          handle, Int32(partition), Int32(RD_KAFKA_MSG_F_COPY), &record, record.count, key,
+          key.count, nil)
         #expect(status == 0)
         appended += 1
       }
     }
     #expect(rd_kafka_flush(producer.handle, 60_000) == RD_KAFKA_RESP_ERR_NO_ERROR)
+  }
+
+  /// Spreads records over the partitions of a new topic, keyed by something of their producers'.
+  func scatter(_ records: [[UInt8]], to name: String) {
+    let made = KafkaTopics.Missing(
+      topic: topic(name), partitions: partitions, replicas: 1, configuration: [:])
+    do { try cluster.create([made]) } catch { Issue.record(error) }
+    guard let handle = rd_kafka_topic_new(producer.handle, topic(name), nil) else {
+      Issue.record("no handle for \(name)")
+      return
+    }
+    defer { rd_kafka_topic_destroy(handle) }
+    for (place, var record) in records.enumerated() {
+      let key = Array("session-\(place / 7)".utf8)
+      let status = rd_kafka_produce(
+        handle, Int32(place / 7 % partitions), Int32(RD_KAFKA_MSG_F_COPY), &record, record.count,
+        key, key.count, nil)
+      #expect(status == 0)
+    }
+    #expect(rd_kafka_flush(producer.handle, 60_000) == RD_KAFKA_RESP_ERR_NO_ERROR)
+  }
+
+  /// The newest totals of each ad, as text.
+  static func totals(_ tallies: [String]) -> [String: String] {
+    func member(_ name: String, _ record: String) -> String {
+      guard let found = record.firstRange(of: "\"\(name)\":") else { return "" }
+      return String(record[found.upperBound...].prefix { $0 != "," && $0 != "}" })
+    }
+    var totals: [String: String] = [:]
+    for record in tallies {
+      let key = ["account", "campaign", "ad"].map { member($0, record) }.joined(separator: "/")
+      totals[key] = ["impressions", "clicks", "spend", "auctions", "wins"]
+        .map { "\($0) \(member($0, record))" }.joined(separator: ", ")
+    }
+    return totals
   }
 
   /// Records of the source's topic that are committed; asked without fencing anybody.
@@ -223,6 +321,12 @@ private final class KafkaScene {
       }
     }
     return values
+  }
+
+  /// The line that a record of a replay was made by.
+  static func line(of record: String) -> Int {
+    guard let start = record.firstRange(of: #""line":"#) else { return 0 }
+    return Int(record[start.upperBound...].prefix { $0.isNumber }) ?? 0
   }
 
   /// The record without where its event stands, which differs between topics and files.

@@ -65,9 +65,11 @@ final class MockCluster {
   }
 
   func settings(within milliseconds: Int64 = 10_000) -> KafkaSettings {
-    KafkaSettings(
+    var settings = KafkaSettings(
       brokers: String(cString: rd_kafka_mock_cluster_bootstraps(cluster)), group: "g",
       answerWithinMilliseconds: milliseconds, commitWithinMilliseconds: milliseconds)
+    settings.asksForTopicSettings = false
+    return settings
   }
 }
 

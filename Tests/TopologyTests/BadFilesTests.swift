@@ -631,8 +631,8 @@ private let badFiles3: [BadFile] = [
     to: "    kafka: { brokers: a, topics: [a], partitioner: murmur3 }",
     [
       """
-      t.yaml:4:52: error: `sources.events.kafka.partitioner` is `murmur3`; expected `murmur2` \
-      or `crc32`; did you mean `murmur2`?
+      t.yaml:4:52: error: `sources.events.kafka.partitioner` is `murmur3`; expected `murmur2`, \
+      `crc32` or `any`; did you mean `murmur2`?
       """,
       """
       t.yaml:17:10: error: `sinks.tallies.log` lacks `directory`; expected a path, because \

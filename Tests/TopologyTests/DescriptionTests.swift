@@ -40,6 +40,14 @@ import Testing
     try expect(attribution().describe(form), golden: "attribution.\(form)")
   }
 
+  @Test(arguments: CheckedTopology.DescriptionForm.allCases)
+  func rekeyIsDescribed(_ form: CheckedTopology.DescriptionForm) throws {
+    let rekey = try CheckedTopology.load(
+      path: LoadTests.root + "/Topologies/rekey.yaml",
+      registry: OperatorRegistry.all.map(\.description))
+    try expect(rekey.describe(form), golden: "rekey.\(form)")
+  }
+
   private func pacing() throws -> CheckedTopology {
     try CheckedTopology.load(
       path: LoadTests.root + "/Topologies/pacing.yaml",

@@ -1,5 +1,13 @@
 import Events
 
+#if canImport(Glibc)
+  import Glibc
+#elseif canImport(Musl)
+  import Musl
+#elseif canImport(Darwin)
+  import Darwin
+#endif
+
 /// The records of one input that are fetched and decoded but not yet taken.
 ///
 /// Fetches a chunk, decodes it in windows small enough to stay in the cache, and shows one record
@@ -36,12 +44,18 @@ final class InputBuffer {
     var start = 0
     /// Newest event time up to the end of the window.
     var newestDecoded = Int64.min
+    /// Records whose partition was looked at since the start, up to `judgedRecords`, and how many
+    /// of them stand elsewhere than they should.
+    var keyed = 0
+    var misplaced = 0
     var decoder = EventDecoder()
   }
 
   static let windowSize = 256
   static let chunkRecords = 4096
   static let rejectedTime = Int64.min
+  /// After so many records it shows whether a topic is keyed as its source says.
+  static let judgedRecords = 1_000
 
   let index: Int
   let description: LogInput
@@ -171,6 +185,10 @@ final class InputBuffer {
       arrivedAt = now
     }
     decodeWindow()
+    let (keyed, misplaced) = (window.pointee.keyed, window.pointee.misplaced)
+    if keyed == InputBuffer.judgedRecords, misplaced * 2 > keyed, let keying = description.keying {
+      throw keying.mistaken(description, misplaced, of: keyed)
+    }
     prefetch(batch)
     return .records
   }
@@ -236,7 +254,28 @@ final class InputBuffer {
     } else if newest != Int64.min, time &- limits.maxGap.milliseconds > newest {
       return tooFarAhead(time, of: "the newest event before it", at: newest, limits.maxGap)
     }
-    return event.pointee.type == .prior && !description.trusted ? untrustedPrior() : nil
+    let type = event.pointee.type
+    if type == .prior { return description.trusted ? nil : untrustedPrior() }
+    guard let keying = description.keying, type != .heartbeat else { return nil }
+    return misplaced(event.pointee.account, record.key, keying)
+  }
+
+  /// An account that is in two partitions would be counted in each of them. A function of the
+  /// record and its input alone.
+  @inline(__always)
+  private func misplaced(
+    _ account: Identifier, _ key: UnsafeRawBufferPointer, _ keying: Keying
+  ) -> Rejection? {
+    // An account has at least one byte, so neither address is nil.
+    let isRight =
+      key.count == account.bytes.count
+      && memcmp(key.baseAddress!, account.bytes.baseAddress!, key.count) == 0
+      && keying.partition(of: key) == Int(description.partition)
+    if window.pointee.keyed < InputBuffer.judgedRecords {
+      window.pointee.keyed &+= 1
+      if !isRight { window.pointee.misplaced &+= 1 }
+    }
+    return isRight ? nil : keying.rejection(of: key, in: description)
   }
 
   @inline(never)

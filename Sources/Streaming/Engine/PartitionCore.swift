@@ -22,14 +22,16 @@ package final class PartitionCore {
   private let rejections: UnsafeMutablePointer<Int64>
   let hotAccounts = HotAccounts()
   private let mutant: Mutant?
+  private let deadLetterForm: DeadLetterForm
   /// Of a longer refused record only a beginning is published: every log takes records of six
   /// times this size, which is what escaping can make of it.
   static let deadLetterPayloadBytesMax = 4 << 20
 
   package init(
     topology: CheckedTopology, registry: [OperatorType], inputCount: Int, outputs: OutputBuffer,
-    mutant: Mutant? = nil
+    deadLetterForm: DeadLetterForm = .json, mutant: Mutant? = nil
   ) throws(TopologyError) {
+    self.deadLetterForm = deadLetterForm
     self.mutant = mutant
     self.topology = topology
     tickLength = topology.topology.time.tick.milliseconds
@@ -129,6 +131,11 @@ package final class PartitionCore {
     let slot = input.head
     // A record without a time that can be believed takes the sequence's.
     let time = refusal.time ?? EventTime(milliseconds: max(engine.pointee.newestTime, 0))
+    if deadLetterForm == .original {
+      return target.state.pointee.outputs.append(
+        sink: deadLetterSink, refused: slot.pointee.value, at: slot.pointee.offset,
+        of: input.description, refusal, time)
+    }
     target.state.pointee.outputs.append(sink: deadLetterSink, time: time) { json in
       json.unframed(refusal.account.bytes)
       DeadLetter(

@@ -141,7 +141,8 @@ package final class PartitionRunner {
     commits = CommitPipeline(log: log, queue: commitQueue, options: options)
     core = try PartitionCore(
       topology: topology, registry: registry, inputCount: log.inputs.count,
-      outputs: commits.current.outputs, mutant: options.mutant)
+      outputs: commits.current.outputs, deadLetterForm: log.deadLetterForm,
+      mutant: options.mutant)
     sequencer = Sequencer(core: core, log: log, options: options)
     epoch = Epoch(
       number: 1, topologyHash: topology.hash, snapshot: 0,
@@ -230,7 +231,13 @@ package final class PartitionRunner {
       return beginJournal()
     }
     core.outputsEnabled = options.mutant == .outputsOnTooEarly
-    recovery = Recovery(journal: journal, committed: committed)
+    if log.repeatsLastCommit {
+      // Its outputs are made again and sent under the same number.
+      commits.start(at: CommitPoint(number: committed.number - 1, nextOffsets: []))
+      recovery = Recovery(journal: journal, committed: committed, repeating: committed.number)
+    } else {
+      recovery = Recovery(journal: journal, committed: committed)
+    }
     options.notify(
       Notice(
         .info, partition: options.partition,
@@ -286,7 +293,8 @@ package final class PartitionRunner {
     do throws(TopologyError) {
       core = try PartitionCore(
         topology: topology, registry: registry, inputCount: log.inputs.count,
-        outputs: commits.current.outputs, mutant: options.mutant)
+        outputs: commits.current.outputs, deadLetterForm: log.deadLetterForm,
+        mutant: options.mutant)
     } catch { throw LogError(.configuration, error.description) }
     let header = try core.restore(
       number, from: store, inputs: log.inputs, partition: options.partition,
@@ -402,6 +410,7 @@ package final class PartitionRunner {
     if let committed = work.committed { try check(committed) }
     recovery = nil
     core.outputsEnabled = options.mutant != .outputsOffTooLong
+    if work.repeats != nil { sealRepeated(now: now) }
     beginJournal()
     options.notify(Notice(.info, partition: options.partition, "recovered; outputs are on"))
     return .advanced
@@ -455,6 +464,13 @@ package final class PartitionRunner {
     core.write(to: commits.current.outputs)
     if options.mode == .live { core.outputsEnabled = true }
     beginJournal()
+  }
+
+  /// Hands over the outputs of the last commit of the run before, even where there are none: the
+  /// numbers that follow go on from its.
+  private func sealRepeated(now: Int64) {
+    commits.seal(journal: [], nextOffsets: sequencer.nextOffsets, now: now)
+    core.write(to: commits.current.outputs)
   }
 
   // MARK: Snapshots
@@ -531,13 +547,19 @@ package final class PartitionRunner {
     guard let snapshots else { return }
     let (kept, partition, notify) = (options.snapshotsKept, options.partition, options.notify)
     let unusable = unusableSnapshots
+    let log = log
     snapshotQueue.submit {
       do throws(LogError) {
         let mine = try snapshots.list().filter { $0 <= number }
-        let usable = mine.filter { !unusable.contains($0) }
-        for old in mine where !usable.prefix(kept).contains(old) { try snapshots.remove(old) }
+        let usable = mine.filter { !unusable.contains($0) }.prefix(kept)
+        for old in mine where !usable.contains(old) { try snapshots.remove(old) }
+        // With fewer than are to be kept, the log's beginning may still be what is fallen back to.
+        if usable.count == kept, let oldest = usable.last { try log.forgetJournal(through: oldest) }
       } catch {
-        notify(Notice(.warning, partition: partition, "an old snapshot stays: \(error.message)"))
+        notify(
+          Notice(
+            .warning, partition: partition,
+            "what no snapshot needs any more stays: \(error.message)"))
       }
     }
   }

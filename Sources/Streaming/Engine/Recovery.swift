@@ -11,9 +11,13 @@ struct Recovery {
   private var reader: JournalReader?
   private var entry: JournalEntry?
 
-  init(journal: [Record], committed: CommitPoint?) {
+  /// The commit from which on outputs are made again (`PartitionLog.repeatsLastCommit`).
+  let repeats: Int64?
+
+  init(journal: [Record], committed: CommitPoint?, repeating repeats: Int64? = nil) {
     self.journal = journal
     self.committed = committed
+    self.repeats = repeats
   }
 
   /// Part of the journal that is done; 1 where there is none.
@@ -69,6 +73,7 @@ struct Recovery {
         let opened = try open(journal[next])
         try check(opened, sequencer)
         reader = opened
+        if let repeats, journal[next].number >= repeats { sequencer.core.outputsEnabled = true }
         // Nothing of the past is written to a journal again.
         sequencer.journal.begin(tick: opened.startTick, nextOffsets: opened.offsets)
       }

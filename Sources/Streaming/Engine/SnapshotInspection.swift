@@ -28,6 +28,32 @@ public enum SnapshotInspection {
     }
   }
 
+  /// A snapshot's header, without the rest of it.
+  ///
+  /// - Throws: `.missing` where the store has no such snapshot, `.badData` where its beginning does
+  ///   not read.
+  public static func header(
+    of number: Int64, in store: any SnapshotStore
+  ) throws(LogError) -> SnapshotHeader {
+    var parser = SnapshotParser()
+    var found: SnapshotHeader?
+    do throws(LogError) {
+      try store.read(number) { (piece) throws(LogError) in
+        do throws(SnapshotDamage) {
+          try parser.feed(piece) { (item) in
+            if case .header(let header) = item, found == nil { found = header }
+          }
+        } catch { throw LogError(.badData, "snapshot \(number): \(error.description)") }
+        // Nothing more is wanted; a thrown error is how a reader says so.
+        if found != nil { throw LogError(.ours, "the header is read") }
+      }
+    } catch {
+      if let found { return found }
+      throw error
+    }
+    throw LogError(.badData, "snapshot \(number): it ends in its header")
+  }
+
   /// Inspects a whole snapshot that stands in memory.
   public static func inspect(
     _ bytes: UnsafeRawBufferPointer

@@ -21,10 +21,12 @@ public struct LogInput: Sendable, Hashable {
   public var urgent: Bool
   /// May carry `prior` events.
   public var trusted: Bool
+  /// Where records must stand by contract; nil where that is not checked (files, local logs).
+  public var keying: Keying?
 
   public init(
     source: String, topic: String, partition: Int32 = 0, isFile: Bool = false,
-    urgent: Bool = false, trusted: Bool = false
+    urgent: Bool = false, trusted: Bool = false, keying: Keying? = nil
   ) {
     self.source = source
     self.topic = topic
@@ -32,6 +34,7 @@ public struct LogInput: Sendable, Hashable {
     self.isFile = isFile
     self.urgent = urgent
     self.trusted = trusted
+    self.keying = keying
   }
 }
 
@@ -183,8 +186,10 @@ public final class OutputBuffer {
   public struct Record: BitwiseCopyable, Sendable {
     public var sink: Int32
     public var keyLength: Int32
+    /// 0 but for records of which a part goes beside the value (see `RecordHeaders`).
+    public var headersLength: Int32
     public var valueLength: Int32
-    /// Where the key starts in `bytes`; the value follows it directly.
+    /// Where the key starts in `bytes`; headers and value follow it directly.
     public var start: Int
     public var time: EventTime
   }
@@ -216,8 +221,14 @@ public final class OutputBuffer {
 
   /// The record's value; valid as long as `bytes`.
   public func value(of record: Record) -> UnsafeRawBufferPointer {
-    let start = record.start + Int(record.keyLength)
+    let start = record.start + Int(record.keyLength) + Int(record.headersLength)
     return UnsafeRawBufferPointer(rebasing: bytes[start..<(start + Int(record.valueLength))])
+  }
+
+  /// The record's headers, encoded; empty for most. Valid as long as `bytes`.
+  public func headers(of record: Record) -> UnsafeRawBufferPointer {
+    let start = record.start + Int(record.keyLength)
+    return UnsafeRawBufferPointer(rebasing: bytes[start..<(start + Int(record.headersLength))])
   }
 
   /// The record's key; valid as long as `bytes`.
@@ -241,9 +252,23 @@ public final class OutputBuffer {
     let keyLength = write(&state.pointee.writer)
     state.pointee.records.append(
       Record(
-        sink: sink, keyLength: Int32(keyLength),
+        sink: sink, keyLength: Int32(keyLength), headersLength: 0,
         valueLength: Int32(state.pointee.writer.count - start - keyLength), start: start,
         time: time))
+  }
+
+  /// Appends a record with headers: `write` appends key, headers and value, and returns the lengths
+  /// of the first two.
+  func append(
+    sink: Int32, time: EventTime, withHeaders write: (inout JSONWriter) -> (key: Int, headers: Int)
+  ) {
+    let start = state.pointee.writer.count
+    let lengths = write(&state.pointee.writer)
+    state.pointee.records.append(
+      Record(
+        sink: sink, keyLength: Int32(lengths.key), headersLength: Int32(lengths.headers),
+        valueLength: Int32(state.pointee.writer.count - start - lengths.key - lengths.headers),
+        start: start, time: time))
   }
 }
 
@@ -255,11 +280,15 @@ public struct LogOutput: Sendable, Hashable {
   public var topic: String
   /// Only the newest record of each key matters.
   public var compacted: Bool
+  /// Which partition a record goes to: the one that its key belongs to. Nil for the one that it
+  /// comes from, where its account already is.
+  public var keying: Keying?
 
-  public init(sink: String, topic: String, compacted: Bool) {
+  public init(sink: String, topic: String, compacted: Bool, keying: Keying? = nil) {
     self.sink = sink
     self.topic = topic
     self.compacted = compacted
+    self.keying = keying
   }
 }
 
@@ -295,6 +324,17 @@ public protocol PartitionLog: AnyObject, Sendable {
   /// of the two happened), `.stop`.
   func commit(_ transaction: Transaction) throws(LogError)
 
+  /// No snapshot before `number` is kept: the log may forget the journal up to it. Called from a
+  /// background thread.
+  func forgetJournal(through number: Int64) throws(LogError)
+
+  /// How refused records are written.
+  var deadLetterForm: DeadLetterForm { get }
+
+  /// The last commit's journal is durable before its outputs are, so that after a crash they may be
+  /// missing: recovery makes them again, the same ones, and commits them under the same number.
+  var repeatsLastCommit: Bool { get }
+
   /// Gives up the partition; no call may follow.
   func close()
 
@@ -311,6 +351,20 @@ extension PartitionLog {
   public func park() {}
 
   public func onArrival(_ wake: @escaping @Sendable () -> Void) -> Bool { false }
+}
+
+extension PartitionLog {
+  public func forgetJournal(through number: Int64) throws(LogError) {}
+  public var deadLetterForm: DeadLetterForm { .json }
+  public var repeatsLastCommit: Bool { false }
+}
+
+/// What a record of `dead_letters` looks like.
+public enum DeadLetterForm: Sendable {
+  /// One JSON object, the refused record as text in it.
+  case json
+  /// The refused record's own bytes, everything else in headers.
+  case original
 }
 
 /// Something the environment did, with what to do about it.

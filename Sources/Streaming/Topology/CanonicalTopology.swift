@@ -7,10 +7,11 @@ extension CheckedTopology {
   /// One line for each thing that state or outputs depend on, with every default written out.
   ///
   /// In it: key, seed, the time settings that decide what an event does, names and trust of
-  /// sources in their order, operators in the order in which they run with versions, releases of
-  /// compiled-in data, inputs and settings, and the streams of sinks. Not in it: the topology's
-  /// name, transports, client properties, paths, delivery, snapshots, commits, and how long the
-  /// merge waits, which shape the sequence or its home but not what comes of it.
+  /// sources in their order, by which hash accounts must be in their partitions where that is
+  /// checked, operators in the order in which they run with versions, releases of compiled-in data,
+  /// inputs and settings, and the streams of sinks. Not in it: the topology's name, other things of
+  /// transports, client properties, paths, delivery, snapshots, commits, and how long the merge
+  /// waits, which shape the sequence or its home but not what comes of it.
   public var canonicalText: String {
     var lines = [
       "topology-format 1",
@@ -24,7 +25,8 @@ extension CheckedTopology {
     for source in topology.sources {
       lines.append(
         "source \(source.name)" + (source.urgent ? " urgent" : "")
-          + (source.trusted ? " trusted" : ""))
+          + (source.trusted ? " trusted" : "")
+          + Self.canonical(source.transport.partitioner))
     }
     for operation in operators {
       let description = operation.description
@@ -53,6 +55,15 @@ extension CheckedTopology {
     case .source(let index): topology.sources[index].name
     case .operator(let index): operators[index].name
     case .engine: "engine"
+    }
+  }
+
+  /// Nothing for the usual one: what is in its place then is what any transport gives.
+  private static func canonical(_ partitioner: Topology.Partitioner?) -> String {
+    switch partitioner {
+    case .murmur2, nil: ""
+    case .crc32: " keyed crc32"
+    case .any: " keyed any"
     }
   }
 

@@ -127,6 +127,17 @@ public struct Topology: Sendable, Equatable {
     case murmur2
     /// librdkafka's default.
     case crc32
+    /// Something else than the account: nothing is checked. For sources that are keyed anew.
+    case any
+
+    /// The hash that it stands for; nil where there is none to check.
+    public var hash: Keying.Hash? {
+      switch self {
+      case .murmur2: .murmur2
+      case .crc32: .crc32
+      case .any: nil
+      }
+    }
   }
 
   public struct LogSource: Sendable, Equatable {
@@ -206,11 +217,16 @@ public struct Topology: Sendable, Equatable {
     public var brokers: String
     public var topic: String
     public var properties: [Property]
+    /// Records go to the partition that their key belongs to; nil for the one they come from.
+    public var partitioner: Partitioner?
 
-    public init(brokers: String, topic: String, properties: [Property] = []) {
+    public init(
+      brokers: String, topic: String, properties: [Property] = [], partitioner: Partitioner? = nil
+    ) {
       self.brokers = brokers
       self.topic = topic
       self.properties = properties
+      self.partitioner = partitioner
     }
   }
 

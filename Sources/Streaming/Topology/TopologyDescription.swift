@@ -117,7 +117,9 @@ extension CheckedTopology {
   private static func text(of transport: Topology.SinkTransport) -> String {
     switch transport {
     case .kafka(let kafka):
-      (["kafka \(kafka.brokers)", "topic \(kafka.topic)"] + kafka.properties.map(\.description))
+      (["kafka \(kafka.brokers)", "topic \(kafka.topic)"]
+        + (kafka.partitioner.map { ["partitioner \($0.rawValue)"] } ?? [])
+        + kafka.properties.map(\.description))
         .joined(separator: ", ")
     case .log(let log): "log \(log.directory), topic \(log.topic)"
     case .files(let path): "file \(path)"

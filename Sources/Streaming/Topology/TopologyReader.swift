@@ -141,7 +141,7 @@ struct TopologyReader {
       snapshots.store = .directory(path ?? "")
     } else if let kafka = tree["kafka"] {
       let topic = "bidmill-\(draft.name)-snapshots"
-      if let sink = kafkaSink(kafka, "snapshots.kafka", topic: topic) {
+      if let sink = kafkaSink(kafka, "snapshots.kafka", topic: topic, isStream: false) {
         snapshots.store = .kafka(sink)
       }
     }

@@ -15,6 +15,7 @@ extension CheckedTopology {
     var problems = ProblemList()
     checkFiles(&problems)
     checkGroups(&problems)
+    checkPartitioners(&problems)
     if topology.delivery == .exactlyOnce { checkOneHome(&problems) }
     return problems.sorted
   }
@@ -37,6 +38,20 @@ extension CheckedTopology {
         guard places[path] != nil else { continue }
         problems.add(place("\(path).files", path), "\(quoted(path)) is a file; \(advice)")
       }
+    }
+  }
+
+  /// Only an event's key is its account alone: other streams stay with the account they are about.
+  private func checkPartitioners(_ problems: inout ProblemList) {
+    for (sink, plan) in zip(topology.sinks, sinks) {
+      guard case .kafka(let kafka) = sink.transport, kafka.partitioner != nil,
+        plan.stream != .events
+      else { continue }
+      let path = "sinks.\(sink.name)"
+      problems.add(
+        place("\(path).kafka.partitioner", path),
+        "\(quoted(path)) is of \(plan.stream), which stay in the partition of their account; only "
+          + "a sink of `events` has a `partitioner`")
     }
   }
 
@@ -115,5 +130,9 @@ extension Topology.SourceTransport {
     case .log(let log): log.group
     case .files: nil
     }
+  }
+
+  var partitioner: Topology.Partitioner? {
+    if case .kafka(let kafka) = self { kafka.partitioner } else { nil }
   }
 }

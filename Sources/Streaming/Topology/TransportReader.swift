@@ -125,9 +125,9 @@ extension TopologyReader {
 
   /// What the block leaves out is the sources' cluster, with its client properties.
   mutating func kafkaSink(
-    _ tree: TopologyTree, _ path: String, topic: String
+    _ tree: TopologyTree, _ path: String, topic: String, isStream: Bool = true
   ) -> Topology.KafkaSink? {
-    let keys = ["brokers", "topic", "properties"]
+    let keys = ["brokers", "topic", "properties"] + (isStream ? ["partitioner"] : [])
     guard values.fields(tree, path, keys: keys, expected: "a mapping with `topic`") else {
       return nil
     }
@@ -146,8 +146,12 @@ extension TopologyReader {
       }
     }
     let topic = self.topic(tree, path, default: topic)
+    let partitioner =
+      isStream ? choice(Topology.Partitioner.self, tree, "\(path).partitioner") : nil
     guard let brokers, let topic else { return nil }
-    return Topology.KafkaSink(brokers: brokers, topic: topic, properties: properties)
+    return Topology.KafkaSink(
+      brokers: brokers, topic: topic, properties: properties,
+      partitioner: partitioner == .any ? nil : partitioner)
   }
 
   mutating func logSink(_ tree: TopologyTree, _ path: String, topic: String) -> Topology.LogSink? {

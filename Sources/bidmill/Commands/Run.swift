@@ -49,6 +49,10 @@ struct Run: ParsableCommand {
   @Flag(help: "Begin with empty state where the log no longer holds what it was made of.")
   var acceptLoss = false
 
+  /// For those who start a run and may be killed: without them it ends as it does on SIGTERM.
+  @Flag(help: .hidden)
+  var endWithParent = false
+
   @Option(
     help: ArgumentHelp(
       "On Kafka: a name that this process keeps over restarts; no two may have the same.",
@@ -64,10 +68,6 @@ struct Run: ParsableCommand {
       discussion: "Should it come back unchanged, it goes on without a restore.",
       valueName: "duration"))
   var warmFor = DurationArgument(.minutes(5))
-
-  /// For those who start a run and may be killed: without them it ends as it does on SIGTERM.
-  @Flag(help: .hidden)
-  var endWithParent = false
 
   @OptionGroup var service: ServiceOptions
 

@@ -51,8 +51,15 @@ struct KafkaHome {
 
   var topics: KafkaTopics {
     KafkaTopics(
-      inputs: inputs, outputs: topology.outputs,
-      large: [topology.sinks[topology.deadLetterSink].name], settings: settings)
+      inputs: inputs, outputs: topology.outputs, snapshots: snapshotTopic, settings: settings)
+  }
+
+  /// The topic of this cluster that snapshots go to.
+  private var snapshotTopic: String? {
+    guard case .kafka(let sink) = topology.topology.snapshots.store,
+      sink.brokers == settings.brokers
+    else { return nil }
+    return sink.topic
   }
 
   /// Becomes a member of the topology's group.
@@ -62,8 +69,9 @@ struct KafkaHome {
     var settings = settings
     settings.prefetchKilobytes = KafkaHome.prefetchKilobytes(count * inputs.count)
     return try KafkaMembership(
-      KafkaCluster(settings), inputs: inputs, outputs: topology.outputs, partitionCount: count,
-      instance: instance)
+      KafkaCluster(settings), inputs: topology.keyed(inputs, partitions: count),
+      outputs: topology.keyed(topology.outputs, partitions: count), partitionCount: count,
+      snapshots: SnapshotPlace(topology, partitions: count), instance: instance)
   }
 
   /// For each of so many partitions of topics: half a gigabyte for all of them together.

@@ -24,6 +24,7 @@ final class KafkaMembership: LiveHome {
     var isSettled = false
     /// Every partition that is or was here.
     var logs: [Int: KafkaPartitionLog] = [:]
+    var stores: [Int: any SnapshotStore] = [:]
     /// Committed by those whose logs were closed since.
     var committedBefore: Int64 = 0
     var held: Set<Int> = []
@@ -36,17 +37,19 @@ final class KafkaMembership: LiveHome {
   private let inputs: [LogInput]
   private let outputs: [LogOutput]
   let partitionCount: Int
+  private let snapshots: SnapshotPlace
   private let clock = SystemClock()
   private let state = Mutex(State())
 
   init(
     _ cluster: KafkaCluster, inputs: [LogInput], outputs: [LogOutput], partitionCount: Int,
-    instance: String?
+    snapshots: SnapshotPlace, instance: String?
   ) throws(LogError) {
     self.cluster = cluster
     self.inputs = inputs
     self.outputs = outputs
     self.partitionCount = partitionCount
+    self.snapshots = snapshots
     var topics: [String] = []
     for input in inputs where !topics.contains(input.topic) { topics.append(input.topic) }
     group = try KafkaGroup(
@@ -137,11 +140,13 @@ final class KafkaMembership: LiveHome {
       let log = try cluster.partitionLog(
         partition: Int32(partition), inputs: LiveHomes.inputs(inputs, of: partition),
         outputs: outputs)
+      let store = try snapshots.store(partition: partition)
       state.withLock {
         $0.committedBefore += $0.logs[partition]?.recordsCommitted ?? 0
         $0.logs[partition] = log
+        $0.stores[partition] = store
       }
-      return try run.partition(partition, of: partitionCount, log: log)
+      return run.partition(partition, of: partitionCount, log: log, snapshots: store)
     }
   }
 
@@ -183,6 +188,15 @@ final class KafkaMembership: LiveHome {
   func processed() throws(LogError) -> Int64 {
     state.withLock { state in
       state.logs.values.reduce(state.committedBefore) { $0 + $1.recordsCommitted }
+    }
+  }
+
+  var retained: [RetainedPartition] {
+    state.withLock { state in
+      state.held.sorted().compactMap { index in
+        guard let log = state.logs[index], let store = state.stores[index] else { return nil }
+        return RetainedPartition(index: index, log: log, snapshots: store)
+      }
     }
   }
 

@@ -34,6 +34,9 @@ protocol LiveHome: Sendable {
   /// Times that partitions were given to this process or taken from it; nil where that is never.
   var rebalances: Int64? { get }
 
+  /// Partitions whose sources remove old records by themselves, and where their snapshots are.
+  var retained: [RetainedPartition] { get }
+
   /// A call that has hung so long that it never will come back.
   var hungCall: String? { get }
 }
@@ -41,6 +44,7 @@ protocol LiveHome: Sendable {
 extension LiveHome {
   func begin(_ engine: Engine, for run: LiveRun) {}
   func end() {}
+  var retained: [RetainedPartition] { [] }
   var hungCall: String? { nil }
   var isSettled: Bool { true }
   var rebalances: Int64? { nil }
@@ -49,12 +53,6 @@ extension LiveHome {
 /// Where a topology's sources and sinks are: all of them in one local log, or on one cluster.
 enum LiveHomes {
   static func open(_ topology: CheckedTopology, instance: String?) throws -> any LiveHome {
-    guard case .directory = topology.topology.snapshots.store else {
-      throw Failure(
-        .configuration,
-        "error: snapshots go to a topic, which this version does not have yet; write "
-          + "`snapshots: { directory: state/\(topology.topology.name) }`")
-    }
     if case .kafka? = topology.topology.sources.first?.transport {
       return try KafkaHome(topology).join(as: instance)
     }
@@ -196,10 +194,13 @@ private struct LocalHome: LiveHome {
   }
 
   func engine(for run: LiveRun) throws -> Engine {
-    try Engine(
+    let snapshots = try SnapshotPlace(run.topology, partitions: partitions.count)
+    return try Engine(
       topology: run.topology, registry: OperatorRegistry.all,
       partitions: partitions.enumerated().map { index, partition in
-        try run.partition(index, of: partitions.count, log: partition.log)
+        try run.partition(
+          index, of: partitions.count, log: partition.log,
+          snapshots: snapshots.store(partition: index))
       },
       workers: run.workers ?? Machine.cores)
   }

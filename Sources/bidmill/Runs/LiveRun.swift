@@ -1,5 +1,4 @@
 import Events
-import LocalLog
 import Operators
 import Streaming
 import Synchronization
@@ -53,11 +52,14 @@ struct LiveRun: Sendable {
         Self.progressText(values, left: left, processed, rate: meter.rate(processed))
       }
     }
+    let retention = RetentionWatch(notify: NoticeLog().notify)
+    let retentionTicker = Ticker(milliseconds: 60_000) { retention.refresh(home.retained) }
     defer { progress.end() }
     do {
       home.begin(engine, for: self)
       defer {
         ticker.stop()
+        retentionTicker.stop()
         home.end()
       }
       try engine.run()
@@ -87,19 +89,12 @@ struct LiveRun: Sendable {
 
   /// A partition of the run, on its log.
   func partition(
-    _ index: Int, of count: Int, log: any PartitionLog
-  ) throws(LogError) -> Engine.Partition {
-    guard case .directory(let directory) = topology.topology.snapshots.store else {
-      throw LogError(
-        .configuration,
-        "snapshots go to a topic, which this version does not have yet; write "
-          + "`snapshots: { directory: state/\(topology.topology.name) }`")
-    }
+    _ index: Int, of count: Int, log: any PartitionLog, snapshots store: any SnapshotStore
+  ) -> Engine.Partition {
     let (snapshots, commit) = (topology.topology.snapshots, topology.topology.commit)
     return Engine.Partition(
       log: log,
-      snapshots: try DirectorySnapshotStore(
-        directory: directory, name: topology.topology.name, partition: Int32(index)),
+      snapshots: store,
       options: RunnerOptions(
         mode: .live, partition: index, partitionCount: count,
         commitEvery: commit.every.milliseconds, commitEvents: commit.events,
