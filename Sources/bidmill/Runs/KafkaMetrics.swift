@@ -5,12 +5,13 @@ import Service
 enum KafkaMetrics {
   static func write(_ reports: [KafkaStatistics], to text: inout MetricsText) {
     perBroker(
-      "kafka_client_broker_rtt_seconds", .gauge, "Round trip to the broker, mean of an interval.",
+      "kafka_client_broker_rtt_seconds", .gauge,
+      "Round trip to the broker, mean of 5 s; fetches wait there for records.",
       reports, &text
     ) { report, broker in report.number("brokers", broker, "rtt", "avg").map { $0 / 1e6 } }
     perBroker(
       "kafka_client_broker_rtt_p99_seconds", .gauge,
-      "Round trip to the broker, 99th percentile of an interval.", reports, &text
+      "Round trip to the broker, 99th percentile of 5 s.", reports, &text
     ) { report, broker in report.number("brokers", broker, "rtt", "p99").map { $0 / 1e6 } }
     perBroker(
       "kafka_client_broker_up", .gauge, "1: connected to the broker.", reports, &text
@@ -51,10 +52,6 @@ enum KafkaMetrics {
     perClient(
       "kafka_client_sent_bytes_total", .counter, "Bytes sent to brokers.", reports, &text
     ) { $0.number("tx_bytes") }
-    perClient(
-      "kafka_client_group_rebalances_total", .counter, "Rebalances that the client took part in.",
-      reports, &text
-    ) { $0.number("cgrp", "rebalance_cnt") }
     text.begin(
       "kafka_client_transaction_state", .gauge, "1, with the state of the transactions as a label.")
     for report in reports {
