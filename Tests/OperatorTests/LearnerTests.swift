@@ -36,7 +36,7 @@ import Testing
   private let minute: Int64 = 60_000
 
   @Test func saysWhatItExpectsBeforeItLearns() throws {
-    let scene = try Scene()
+    let scene = try Scene("prior: { ctr: 0.5, cvr: 0.5 }")
     try scene.send("impression", "i1", at: 0)
     try scene.send("impression", "i2", at: second)
     let said = try scene.predictions()
@@ -116,7 +116,7 @@ import Testing
     let isNumber = segments.1.contains("-2")
     for model in ["ftrl", "invariant", "bayes", "fm"] + (isNumber ? [] : ["ad_predictor"]) {
       let scene = try Scene(
-        "champion: { main: { algorithm: \(model) } }"
+        "prior: { ctr: 0.5, cvr: 0.5 }\n    champion: { main: { algorithm: \(model) } }"
           + (segments.2.isEmpty ? "" : "\n    " + segments.2))
       for i in 0..<600 {
         let isFirst = i % 2 == 0
@@ -172,6 +172,6 @@ import Testing
     try scene.driver.send(
       #"{"type":"impression","id":"x","time":\#(scene.start + 11 * minute),"account":"other","#
         + #""campaign":"c","ad":"a","price":0.001}"#)
-    #expect(Estimating.number(try #require(try scene.predictions().last), "pctr") == 0.5)
+    #expect(Estimating.number(try #require(try scene.predictions().last), "pctr") == 0.005)
   }
 }

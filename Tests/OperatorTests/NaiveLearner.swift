@@ -77,7 +77,8 @@ struct NaiveLearner {
   }
 
   private func rate(_ features: [String: Double], _ head: Int) -> Double {
-    var logit = 0.0
+    // ln(0.005 / 0.995) and ln(0.02 / 0.98).
+    var logit = head == 0 ? -5.293304824724492 : -3.8918202981106265
     for name in features.keys.sorted() { logit += weight(name, head) * (features[name] ?? 0) }
     return 1 / (1 + Self.exp(-min(max(logit, -35), 35)))
   }

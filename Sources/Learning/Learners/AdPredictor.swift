@@ -6,19 +6,19 @@
 @frozen
 public struct AdPredictor: SparseLearner {
   @usableFromInline let variance: Double
-  @usableFromInline let start: Double
+  @usableFromInline let start: Heads
   @usableFromInline let fading: Double
 
   /// - Parameters:
   ///   - beta: Deviation of the noise between score and outcome; above 0.
-  ///   - prior: Rate before any evidence, in (0, 1).
+  ///   - prior: Rates before any evidence, of both heads, in (0, 1).
   ///   - fading: ε in 0..<1: how far each learned weight goes back toward its prior.
-  public init(beta: Double = 0.1, prior: Double = 0.5, fading: Double = 0) {
+  public init(beta: Double = 0.1, prior: Heads = Heads(0.5, 0.5), fading: Double = 0) {
     precondition(
-      beta > 0 && prior > 0 && prior < 1 && fading >= 0 && fading < 1,
+      beta > 0 && prior.min() > 0 && prior.max() < 1 && fading >= 0 && fading < 1,
       "adPredictor: beta is above 0, the prior in (0, 1), the fading in [0, 1)")
     variance = beta * beta
-    start = Elementary.normalQuantile(prior)
+    start = Heads(Elementary.normalQuantile(prior.x), Elementary.normalQuantile(prior.y))
     self.fading = fading
   }
 
@@ -61,7 +61,7 @@ public struct AdPredictor: SparseLearner {
     var active = 0.0
     for i in 0..<features.count where features.values[i] != 0 { active += 1 }
     var bias = Coordinate()
-    bias.means = Heads(repeating: start * (variance + active).squareRoot())
+    bias.means = start * (variance + active).squareRoot()
     return bias
   }
 
@@ -78,7 +78,7 @@ public struct AdPredictor: SparseLearner {
 
   @inlinable
   public func rates(_ score: Score) -> Heads {
-    let z = score.means / score.variances.squareRoot()
+    let z = score.means / score.variances.roots
     return Rate.bounded(Heads(Elementary.normalCDF(z.x), Elementary.normalCDF(z.y)))
   }
 
@@ -113,7 +113,7 @@ public struct AdPredictor: SparseLearner {
     @inlinable
     init(_ score: Score, sign: Double) {
       for head in 0..<2 {
-        let deviation = score.variances[head].squareRoot()
+        let deviation = score.variances[head].magnitude.squareRoot()
         let t = min(max(sign * score.means[head] / deviation, -5), 5)
         let v = Elementary.normalDensity(t) / Elementary.normalCDF(t)
         shift[head] = sign * v / deviation

@@ -8,18 +8,21 @@
 public struct BayesianLogistic: SparseLearner {
   @usableFromInline let precision: Double
   @usableFromInline let memory: Double
+  @usableFromInline let base: Heads
 
   /// - Parameters:
   ///   - precision: λ: 1 / variance of a weight before any evidence; above 0.
   ///   - memory: γ in (0, 1]: what a coordinate's precision is multiplied by before each of its
   ///     examples, not below λ. 1 forgets nothing, and its exploration dies with time.
+  ///   - base: Log-odds before any evidence, of both heads.
   @inlinable
-  public init(precision: Double = 1, memory: Double = 1) {
+  public init(precision: Double = 1, memory: Double = 1, base: Heads = .zero) {
     precondition(
       precision > 0 && memory > 0 && memory <= 1,
       "bayes: the precision is above 0, the memory in (0, 1]")
     self.precision = precision
     self.memory = memory
+    self.base = base
   }
 
   /// 16 bytes a head.
@@ -59,7 +62,7 @@ public struct BayesianLogistic: SparseLearner {
 
   @inlinable @inline(__always)
   public func score(_ features: ActiveFeatures<Coordinate>, _ total: Total) -> Score {
-    var score = Score(means: .zero, variances: .zero)
+    var score = Score(means: base, variances: .zero)
     for i in 0..<features.count {
       let coordinate = features.at(i).pointee
       let value = features.values[i]
@@ -72,7 +75,7 @@ public struct BayesianLogistic: SparseLearner {
   /// The mean rates, by MacKay's approximation: log-odds are shrunk by 1 / √(1 + π s² / 8).
   @inlinable @inline(__always)
   public func rates(_ score: Score) -> Heads {
-    let shrunk = score.means / (score.variances * (Double.pi / 8) + 1).squareRoot()
+    let shrunk = score.means / (score.variances * (Double.pi / 8) + 1).roots
     return Rate.bounded(Rate.sigmoid(shrunk))
   }
 
@@ -80,7 +83,7 @@ public struct BayesianLogistic: SparseLearner {
   ///
   /// - Parameter scale: Of the standard deviation; below 1 explores less.
   public func sample(_ score: Score, _ draws: inout Draws, scale: Double = 1) -> Heads {
-    let deviations = score.variances.squareRoot() * scale
+    let deviations = score.variances.roots * scale
     let normals = Heads(draws.normal(), draws.normal())
     return Rate.bounded(Rate.sigmoid(score.means + deviations * normals))
   }

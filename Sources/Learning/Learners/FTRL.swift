@@ -9,14 +9,18 @@ public struct FTRL: SparseLearner {
   @usableFromInline let beta: Double
   @usableFromInline let l1: Double
   @usableFromInline let l2: Double
+  @usableFromInline let base: Heads
 
   /// - Parameters:
   ///   - alpha: Learning rate, above 0.
   ///   - beta: How slowly the rate falls at first; above 0.
   ///   - l1: Weights stay exactly 0 until this much evidence speaks for them; not negative.
   ///   - l2: Pull toward 0; not negative.
+  ///   - base: Log-odds before any evidence, of both heads.
   @inlinable
-  public init(alpha: Double = 0.1, beta: Double = 1, l1: Double = 0, l2: Double = 0) {
+  public init(
+    alpha: Double = 0.1, beta: Double = 1, l1: Double = 0, l2: Double = 0, base: Heads = .zero
+  ) {
     precondition(
       alpha > 0 && beta > 0 && l1 >= 0 && l2 >= 0,
       "FTRL: alpha and beta are above 0, l1 and l2 not below")
@@ -24,6 +28,7 @@ public struct FTRL: SparseLearner {
     self.beta = beta
     self.l1 = l1
     self.l2 = l2
+    self.base = base
   }
 
   /// 16 bytes a head.
@@ -58,7 +63,7 @@ public struct FTRL: SparseLearner {
   /// The coordinate's weights.
   @inlinable @inline(__always)
   public func weights(_ coordinate: Coordinate) -> Heads {
-    let scale = (coordinate.n.squareRoot() + beta) * inverseAlpha + l2
+    let scale = (coordinate.n.roots + beta) * inverseAlpha + l2
     return -excess(coordinate.z) / scale
   }
 
@@ -74,7 +79,7 @@ public struct FTRL: SparseLearner {
 
   @inlinable @inline(__always)
   public func score(_ features: ActiveFeatures<Coordinate>, _ total: Total) -> Score {
-    var logits = Heads.zero
+    var logits = base
     for i in 0..<features.count {
       logits += weights(features.at(i).pointee) * features.values[i]
     }
@@ -98,10 +103,10 @@ public struct FTRL: SparseLearner {
     for i in 0..<features.count {
       let coordinate = features.at(i)
       let gradient = derivatives * features.values[i]
-      let root = coordinate.pointee.n.squareRoot()
+      let root = coordinate.pointee.n.roots
       let weight = -excess(coordinate.pointee.z) / ((root + beta) * inverseAlpha + l2)
       let n = coordinate.pointee.n + gradient * gradient
-      let step = (n.squareRoot() - root) * inverseAlpha
+      let step = (n.roots - root) * inverseAlpha
       coordinate.pointee.z += gradient - step * weight
       coordinate.pointee.n = n
     }
@@ -112,7 +117,7 @@ public struct FTRL: SparseLearner {
   /// For averages of several models, and for forgetting. A weight of 0 has no z to go back to but 0.
   @inlinable
   public func coordinate(weights: Heads, squaredGradients n: Heads) -> Coordinate {
-    let scale = (n.squareRoot() + beta) * inverseAlpha + l2
+    let scale = (n.roots + beta) * inverseAlpha + l2
     var edge = Heads.zero
     edge.replace(with: l1, where: weights .< 0)
     edge.replace(with: -l1, where: weights .> 0)

@@ -12,6 +12,7 @@ where Latent.Scalar == Double {
   @usableFromInline let spread: Double
   @usableFromInline let seed: UInt64
   @usableFromInline let isAdaptive: Bool
+  @usableFromInline let base: Heads
 
   /// - Parameters:
   ///   - rate: Of learning; above 0.
@@ -19,10 +20,11 @@ where Latent.Scalar == Double {
   ///   - spread: Standard deviation of latent numbers at the start; at 0 they would stay there.
   ///   - seed: Of the draws.
   ///   - isAdaptive: A rate for every number (AdaGrad); else the same for all.
+  ///   - base: Log-odds before any evidence, of both heads.
   @inlinable
   public init(
     rate: Double = 0.1, l2: Double = 0, spread: Double = 0.1, seed: UInt64 = 1,
-    isAdaptive: Bool = true
+    isAdaptive: Bool = true, base: Heads = .zero
   ) {
     precondition(
       rate > 0 && l2 >= 0 && spread > 0,
@@ -32,6 +34,7 @@ where Latent.Scalar == Double {
     self.spread = spread
     self.seed = seed
     self.isAdaptive = isAdaptive
+    self.base = base
   }
 
   /// One number of both heads, or one vector of one.
@@ -66,8 +69,9 @@ where Latent.Scalar == Double {
   /// The number that is in every prediction.
   @frozen
   public struct Total: BitwiseCopyable, Sendable {
-    public var bias = Learned(value: Heads.zero, squares: .zero)
-    @inlinable init() {}
+    public var bias: Learned<Heads>
+    @inlinable
+    init(bias: Heads) { self.bias = Learned(value: bias, squares: .zero) }
   }
 
   @frozen
@@ -93,7 +97,7 @@ where Latent.Scalar == Double {
     return Coordinate(first: first, second: second)
   }
 
-  @inlinable public func total() -> Total { Total() }
+  @inlinable public func total() -> Total { Total(bias: base) }
 
   @inlinable
   public func score(_ features: ActiveFeatures<Coordinate>, _ total: Total) -> Score {

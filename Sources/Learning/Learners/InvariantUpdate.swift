@@ -8,12 +8,16 @@
 @frozen
 public struct InvariantUpdate: SparseLearner {
   @usableFromInline let rate: Double
+  @usableFromInline let base: Heads
 
-  /// - Parameter rate: Of learning; above 0.
+  /// - Parameters:
+  ///   - rate: Of learning; above 0.
+  ///   - base: Log-odds before any evidence, of both heads.
   @inlinable
-  public init(rate: Double = 0.5) {
+  public init(rate: Double = 0.5, base: Heads = .zero) {
     precondition(rate > 0, "invariant: the rate is above 0")
     self.rate = rate
+    self.base = base
   }
 
   /// 24 bytes a head, of which the scale is common to both.
@@ -49,7 +53,7 @@ public struct InvariantUpdate: SparseLearner {
 
   @inlinable @inline(__always)
   public func score(_ features: ActiveFeatures<Coordinate>, _ total: Total) -> Score {
-    var logits = Heads.zero
+    var logits = base
     for i in 0..<features.count { logits += features.at(i).pointee.weights * features.values[i] }
     return Score(
       logits: logits.clamped(lowerBound: Heads(repeating: -50), upperBound: Heads(repeating: 50)))
@@ -130,7 +134,7 @@ public struct InvariantUpdate: SparseLearner {
 
   @inlinable @inline(__always)
   func coordinateRate(_ coordinate: Coordinate, _ head: Int) -> Double {
-    1 / (coordinate.squares[head].squareRoot() * coordinate.scale)
+    1 / (coordinate.squares[head].magnitude.squareRoot() * coordinate.scale)
   }
 
   /// How far the margin m moves when it flows along dm/dt = 1 / (1 + eᵐ) for the time `a`: the Δ of

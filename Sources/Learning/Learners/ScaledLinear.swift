@@ -107,7 +107,7 @@ public struct ScaledLinear: Sendable {
       case .adaptive:
         coordinate.pointee.squares += gradient * gradient
         coordinate.pointee.weights -=
-          rate * gradient / (coordinate.pointee.squares + 1e-8).squareRoot()
+          rate * gradient / (coordinate.pointee.squares + 1e-8).roots
       }
     }
   }

@@ -9,6 +9,13 @@
 /// A single model uses the first lane and learns with weight 0 in the second.
 public typealias Heads = SIMD2<Double>
 
+extension SIMD2<Double> {
+  /// Square roots of numbers that are not negative. What asks for the magnitude's is compiled to one
+  /// instruction for both; for a number that might be negative the C library would be called.
+  @inlinable @inline(__always)
+  var roots: Heads { Heads(x.magnitude.squareRoot(), y.magnitude.squareRoot()) }
+}
+
 /// The active features of one example: rows of coordinates, and the feature's value at each.
 ///
 /// Values are 0 or of a magnitude from `FeatureValue.least` to `FeatureValue.limit`, as

@@ -51,6 +51,16 @@ public struct Learner: Operator {
         "value", .structure(ValueModel.settings), default: "{}",
         meaning: "The model of what a conversion brings."),
       SettingDescription(
+        "prior",
+        .structure([
+          SettingDescription(
+            "ctr", .number(1e-6...0.999), default: "0.005", meaning: "Clicks per impression."),
+          SettingDescription(
+            "cvr", .number(1e-6...0.999), default: "0.02", meaning: "Conversions per click."),
+        ]),
+        default: "{}",
+        meaning: "What is expected in an account of which nothing is known."),
+      SettingDescription(
         "hash_bits", .integer(8...28), default: "22",
         meaning: "An account has at most 2 to the power of this many features."),
       SettingDescription(
@@ -152,9 +162,11 @@ public struct Learner: Operator {
     rows = FeatureRows(in: setup.store)
     models = .allocate(capacity: kinds.count)
     names = .allocate(capacity: kinds.count)
+    let prior = settings.structure("prior")
     for (i, kind) in kinds.enumerated() {
       let model = AnyRateModel(
-        kind.settings, named: "models.\(kind.name)", seed: setup.seed, in: setup.store)
+        kind.settings, prior: Heads(prior.number("ctr"), prior.number("cvr")),
+        named: "models.\(kind.name)", seed: setup.seed, in: setup.store)
       models.initializeElement(at: i, to: model)
       names.initializeElement(at: i, to: .init(text: kind.name))
     }

@@ -140,38 +140,45 @@ enum AnyRateModel {
         """),
   ]
 
-  init(_ settings: Settings, named name: String, seed: UInt64, in store: StateStore) {
+  /// - Parameter prior: Rates before any evidence.
+  init(
+    _ settings: Settings, prior: Heads, named name: String, seed: UInt64, in store: StateStore
+  ) {
+    let base = Heads(Rate.logit(prior.x), Rate.logit(prior.y))
     switch settings.text("algorithm") {
     case "invariant":
       self = .invariant(
-        RateModel(InvariantUpdate(rate: settings.number("rate")), named: name, in: store))
+        RateModel(
+          InvariantUpdate(rate: settings.number("rate"), base: base), named: name, in: store))
     case "bayes":
       let learner = BayesianLogistic(
-        precision: settings.number("prior"), memory: settings.number("memory"))
+        precision: settings.number("prior"), memory: settings.number("memory"),
+        base: base)
       self = .bayes(RateModel(learner, named: name, in: store))
     case "ad_predictor":
       self = .probit(
-        RateModel(AdPredictor(beta: settings.number("beta")), named: name, in: store))
+        RateModel(
+          AdPredictor(beta: settings.number("beta"), prior: prior), named: name, in: store))
     case "fm":
       switch settings.text("rank") {
-      case "2": self = .machine2(AnyRateModel.machine(settings, name, seed, store))
-      case "8": self = .machine8(AnyRateModel.machine(settings, name, seed, store))
-      default: self = .machine4(AnyRateModel.machine(settings, name, seed, store))
+      case "2": self = .machine2(AnyRateModel.machine(settings, base, name, seed, store))
+      case "8": self = .machine8(AnyRateModel.machine(settings, base, name, seed, store))
+      default: self = .machine4(AnyRateModel.machine(settings, base, name, seed, store))
       }
     default:
       let learner = FTRL(
         alpha: settings.number("alpha"), beta: settings.number("beta"),
-        l1: settings.number("l1"), l2: settings.number("l2"))
+        l1: settings.number("l1"), l2: settings.number("l2"), base: base)
       self = .ftrl(RateModel(learner, named: name, in: store))
     }
   }
 
   private static func machine<Latent>(
-    _ settings: Settings, _ name: String, _ seed: UInt64, _ store: StateStore
+    _ settings: Settings, _ base: Heads, _ name: String, _ seed: UInt64, _ store: StateStore
   ) -> RateModel<FactorizationMachine<Latent>> {
     RateModel(
       FactorizationMachine(
-        rate: settings.number("rate"), l2: settings.number("l2"), seed: seed),
+        rate: settings.number("rate"), l2: settings.number("l2"), seed: seed, base: base),
       named: name, in: store)
   }
 

@@ -119,7 +119,7 @@ private func features(_ row: [Double]) -> [(UInt32, Double)] {
 
   /// River 0.26.1's AdPredictor (`bayesian_learners.py`).
   @Test func learnsAsRiver() {
-    let model = LearnerModel(AdPredictor(beta: 0.1, prior: 0.1))
+    let model = LearnerModel(AdPredictor(beta: 0.1, prior: Heads(0.1, 0.1)))
     let rates = AdPredictorTests.stream.map { model.learn($0.0, $0.1) }
     #expect(
       areNear(
@@ -132,7 +132,7 @@ private func features(_ row: [Double]) -> [(UInt32, Double)] {
   }
 
   @Test func fadesAsRiver() {
-    let model = LearnerModel(AdPredictor(beta: 0.1, prior: 0.1, fading: 0.05))
+    let model = LearnerModel(AdPredictor(beta: 0.1, prior: Heads(0.1, 0.1), fading: 0.05))
     let rates = AdPredictorTests.stream.map { model.learn($0.0, $0.1) }
     #expect(
       areNear(

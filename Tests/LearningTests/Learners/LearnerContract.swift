@@ -185,7 +185,9 @@ struct LearnerContract<Learner: SparseLearner> {
     ).check(seed: seed)
   }
 
-  @Test(arguments: seeds, [AdPredictor(beta: 1), AdPredictor(beta: 0.5, prior: 0.1, fading: 0.01)])
+  @Test(
+    arguments: seeds,
+    [AdPredictor(beta: 1), AdPredictor(beta: 0.5, prior: Heads(0.1, 0.1), fading: 0.01)])
   func adPredictor(_ seed: UInt64, _ learner: AdPredictor) {
     LearnerContract(
       learner: learner,
@@ -210,5 +212,23 @@ struct LearnerContract<Learner: SparseLearner> {
         return numbers
       }, totals: { [$0.bias.value.x, $0.bias.value.y] }
     ).check(seed: seed)
+  }
+
+  /// Before any evidence a rate is what it was said to be, whatever the features; the probit model
+  /// and the factorization machine come near it.
+  @Test func beginsWithTheBase() {
+    let rates = Heads(0.005, 0.02)
+    let base = Heads(Rate.logit(rates.x), Rate.logit(rates.y))
+    let features: [(UInt32, Double)] = [(1, 1), (2, 0.5), (3, 1)]
+    func check<Learner: SparseLearner>(_ learner: Learner, within tolerance: Double) {
+      let found = LearnerModel(learner).rates(features)
+      #expect(isNear(found.x / rates.x, 1, tolerance), "\(Learner.self)")
+      #expect(isNear(found.y / rates.y, 1, tolerance), "\(Learner.self)")
+    }
+    check(FTRL(base: base), within: 1e-12)
+    check(InvariantUpdate(base: base), within: 1e-12)
+    check(BayesianLogistic(precision: 1e9, base: base), within: 1e-6)
+    check(FactorizationMachine<SIMD4<Double>>(base: base), within: 0.1)
+    check(AdPredictor(beta: 10, prior: rates), within: 0.1)
   }
 }
