@@ -91,8 +91,10 @@ public final class Engine: Sendable {
 
   private func wakeOnChanges() {
     let (workers, changes) = (workers, changes)
-    board.onChange {
-      for worker in workers { worker.wake() }
+    board.onChange { [weak board] in
+      // After a failure no partition will come: workers must not wait for one.
+      let isOver = board?.isFailed ?? false
+      for worker in workers { isOver ? worker.seal() : worker.wake() }
       changes.notify()
     }
   }
