@@ -160,7 +160,8 @@ public final class Engine: Sendable {
 
   /// Ends the run with an error that did not come from a partition. From any thread.
   public func fail(_ error: LogError) {
-    for worker in workers { worker.seal() }
+    // The reason first: sealed workers without partitions end at once, and the run with them. The
+    // board seals them.
     board.fail(error)
   }
 
