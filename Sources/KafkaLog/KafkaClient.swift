@@ -143,9 +143,32 @@ final class KafkaClient: @unchecked Sendable {
   deinit {
     if let name = rd_kafka_name(handle) { KafkaStatistics.forget(String(cString: name)) }
     // Closing would leave the group, which whoever joined it does beforehand, and without waiting
-    // for good.
-    rd_kafka_destroy_flags(handle, RD_KAFKA_DESTROY_F_NO_CONSUMER_CLOSE)
-    retained.release()
+    // for good. The library has been seen not to come back from this either, after a topic was
+    // deleted: then the client is left behind, or the process could not say why it ends.
+    let destruction = Destruction(handle, retained)
+    let thread = Thread(name: "end of a client") { destruction.run() }
+    let deadline = Deadline(milliseconds: 5_000)
+    while !destruction.isOver.load(ordering: .acquiring), !deadline.isOver { usleep(500) }
+    if destruction.isOver.load(ordering: .acquiring) { thread.join() }
+  }
+
+  /// The end of a client, on a thread of its own.
+  private final class Destruction: @unchecked Sendable {
+    // The handle is used by nobody else any more.
+    private let handle: OpaquePointer
+    private let complaints: Unmanaged<Complaints>
+    let isOver = Atomic<Bool>(false)
+
+    init(_ handle: OpaquePointer, _ complaints: Unmanaged<Complaints>) {
+      self.handle = handle
+      self.complaints = complaints
+    }
+
+    func run() {
+      rd_kafka_destroy_flags(handle, RD_KAFKA_DESTROY_F_NO_CONSUMER_CLOSE)
+      complaints.release()
+      isOver.store(true, ordering: .releasing)
+    }
   }
 
   /// What the library last warned of.

@@ -146,10 +146,10 @@ public final class KafkaCluster: Sendable {
     return KafkaCluster.read(answer)
   }
 
-  /// What the cluster answers within a second; nil where it does not.
+  /// What the cluster answers within some seconds; nil where it does not.
   func partitionCountsNow(of topics: [String]) -> [String: Int]? {
     var answer: UnsafePointer<rd_kafka_metadata>?
-    guard rd_kafka_metadata(consumer.handle, 1, nil, &answer, 1_000) == RD_KAFKA_RESP_ERR_NO_ERROR,
+    guard rd_kafka_metadata(consumer.handle, 1, nil, &answer, 3_000) == RD_KAFKA_RESP_ERR_NO_ERROR,
       let answer
     else { return nil }
     let all = KafkaCluster.read(answer).topics

@@ -161,7 +161,9 @@ public final class KafkaGroup: @unchecked Sendable {
     let now = KafkaClient.now()
     guard now >= looksAgainAt else { return }
     looksAgainAt = now + KafkaGroup.lookEvery
-    guard let counts = cluster.partitionCountsNow(of: topics), let problem = problem(counts) else {
+    // Without an answer nothing is known.
+    guard let counts = cluster.partitionCountsNow(of: topics) else { return }
+    guard let problem = problem(counts) else {
       hasProblem = false
       return
     }

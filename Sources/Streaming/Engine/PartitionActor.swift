@@ -48,6 +48,9 @@ package actor PartitionActor {
   /// The log says itself when there is something to do.
   private let isWoken: Bool
 
+  /// How long what is missing at the opening is looked for.
+  private static let missingMilliseconds: Int64 = 3_000
+
   private enum Phase {
     case starting, opening, running, ending, draining, releasing, parked, done
   }
@@ -336,9 +339,15 @@ package actor PartitionActor {
       guest?.control.lost(error.message)
       return .idle
     }
-    let mayWait = error.recovery == .retry || (phase == .starting && error.recovery == .rewind)
+    // Whoever had the partition may still finish a snapshot and remove what that makes superfluous
+    // while this one reads it; and looking again does no harm.
+    let mayPass = phase == .starting && (error.recovery == .rewind || error.kind == .missing)
+    let mayWait = error.recovery == .retry || mayPass
     if mayWait, phase == .running || (phase == .starting && guest != nil), !board.isStopping,
-      patience.failed(error, now: now, hasEnd: phase == .starting)
+      patience.failed(
+        error, now: now,
+        within: phase == .running
+          ? nil : error.kind == .missing ? PartitionActor.missingMilliseconds : patience.longest)
     {
       return .idle
     }
@@ -353,7 +362,7 @@ package actor PartitionActor {
 /// Waits after an error that may pass, longer each time.
 private struct Retrying {
   private static let first: Int64 = 100
-  private static let longest: Int64 = 5_000
+  private static let longestBackoff: Int64 = 5_000
   private static let noticeEvery: Int64 = 10_000
 
   /// When it is tried again, in monotonic ms.
@@ -373,19 +382,22 @@ private struct Retrying {
     options.notify(Notice(.info, partition: options.partition, "goes on"))
   }
 
-  /// Whether it is worth another try.
-  mutating func failed(_ error: LogError, now: Int64, hasEnd: Bool) -> Bool {
+  /// For how long a commit is tried, and so all else that has an end.
+  var longest: Int64 { options.commitPatience }
+
+  /// Whether it is worth another try; after so many ms it is not.
+  mutating func failed(_ error: LogError, now: Int64, within limit: Int64?) -> Bool {
     guard options.mode == .live, options.commitPatience > 0 else { return false }
     let start = since ?? now
     since = start
-    if hasEnd, now - start > options.commitPatience { return false }
+    if let limit, now - start > limit { return false }
     if now - (noticedAt ?? Int64.min / 2) >= Retrying.noticeEvery {
       noticedAt = now
       options.notify(
         Notice(.warning, partition: options.partition, "waiting: \(error.message)"))
     }
     at = now + backoff
-    backoff = min(backoff * 2, Retrying.longest)
+    backoff = min(backoff * 2, Retrying.longestBackoff)
     return true
   }
 }
