@@ -27,7 +27,10 @@ import Testing
       let campaign = await ask(world.port, "/v1/accounts/acme/campaigns/spring%2Fsummer")
       #expect(campaign.status == 200)
       let short = await ask(world.port, "/v1/accounts/acme/ads/100%25%20%C3%A9")
-      #expect(short.body == answer.body)
+      // Time goes on between two questions.
+      #expect(
+        short.body.replacing(/"time":[0-9]+/, with: "")
+          == answer.body.replacing(/"time":[0-9]+/, with: ""))
       let head = await ask(world.port, "HEAD", target)
       #expect(head.status == 200)
       #expect(head.headers["content-length"] == "\(answer.body.utf8.count)")
