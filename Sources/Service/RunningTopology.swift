@@ -20,7 +20,7 @@ public struct RunningTopology: Sendable {
   public var partition: @Sendable (_ account: String) -> Int? = { _ in nil }
   /// Records of a partition after its last commit; nil while that is not known.
   public var recordsLeft: @Sendable (_ partition: Int) -> Int64? = { _ in nil }
-  /// Records of a partition between the log's beginning and what its newest snapshot needs of it;
+  /// Records of a partition between the log's beginning and what its oldest kept snapshot needs;
   /// below 0 that is gone. nil while that is not known.
   public var retentionHeadroom: @Sendable (_ partition: Int) -> Int64? = { _ in nil }
   /// It is known which partitions are this process's: until then it is not ready.

@@ -35,7 +35,8 @@ struct LiveRun: Sendable {
     guard problems.isEmpty else { throw TopologyError(problems) }
     let home = try LiveHomes.open(topology, instance: instance)
     let engine = try home.engine(for: self)
-    service?.attach(topology, engine, home)
+    let retention = RetentionWatch(notify: NoticeLog().notify)
+    service?.attach(topology, engine, home, retention)
     onStart { engine.stop() }
 
     let clock = SystemClock()
@@ -54,7 +55,6 @@ struct LiveRun: Sendable {
         Self.progressText(values, left: left, processed, rate: meter.rate(processed))
       }
     }
-    let retention = RetentionWatch(notify: NoticeLog().notify)
     let retentionTicker = Ticker(milliseconds: 60_000) { retention.refresh(home.retained) }
     defer { progress.end() }
     do {

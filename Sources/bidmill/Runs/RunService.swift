@@ -29,13 +29,19 @@ struct RunService: Sendable {
   /// Ends, once what is under way is answered.
   func stop() { service.stop() }
 
-  func attach(_ topology: CheckedTopology, _ engine: Engine, _ home: any LiveHome) {
+  func attach(
+    _ topology: CheckedTopology, _ engine: Engine, _ home: any LiveHome,
+    _ retention: RetentionWatch
+  ) {
     let partitionCount = home.partitionCount
     var run = RunningTopology(topology: topology, partitionCount: partitionCount) {
       engine.statuses
     }
     run.version = Bidmill.version
     run.recordsLeft = { home.knownLeft(of: $0) }
+    run.retentionHeadroom = { partition in
+      retention.current.lazy.filter { $0.partition == partition }.map(\.records).min()
+    }
     run.isSettled = { home.isSettled }
     run.rebalances = { home.rebalances }
     switch topology.topology.sources.first?.transport {
