@@ -225,6 +225,14 @@ public final class KafkaPartitionLog: PartitionLog, @unchecked Sendable {
     }
     guard mark.number > 0 else {
       guard try !JournalReading(cluster, partition: partition).hasRecords() else {
+        // A group's offsets go with their topic.
+        let known = cluster.partitionCountsNow(of: inputs.map(\.topic))
+        if let known, let gone = inputs.first(where: { known[$0.topic] == nil }) {
+          throw LogError(
+            .missing,
+            "the topic \(gone.topic) is gone: it was deleted, and the committed offsets of the group "
+              + "\(group) with it. Make it again and begin anew with another `group`")
+        }
         throw LogError(
           .badData,
           "the group \(group) has no committed offsets for partition \(partition), but its journal"
