@@ -15,8 +15,8 @@ import Synchronization
 // The processes of a topology share its partitions out as members of a group (`KafkaGroup`). Each
 // reads its partitions of all source topics (`KafkaInput`), and commits outputs, source offsets and
 // journal in one transaction per partition (`TransactionalProducer`); `KafkaPartitionLog` puts both
-// behind the engine's protocol. Which topics there must be is in `KafkaTopics`. Nothing here knows events or operators: records are a
-// key and a value, both bytes.
+// behind the engine's protocol. Which topics there must be is in `KafkaTopics`. Nothing here knows
+// events or operators: records are a key and a value, both bytes.
 //
 // Where things are, for a group `g` that reads `events`:
 //
