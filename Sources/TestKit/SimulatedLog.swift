@@ -18,6 +18,8 @@ public final class SimulatedBroker: Sendable {
     var topics: [[(value: [UInt8], appendTime: Int64)]]
     var commitNumber: Int64 = 0
     var nextOffsets: [Int64] = []
+    /// Of every input: retention has removed what was before.
+    var firstOffset: Int64 = 0
     /// Of the last commit.
     var journalSum: UInt64?
     var journal: [(number: Int64, bytes: [UInt8])] = []
@@ -78,6 +80,11 @@ public final class SimulatedBroker: Sendable {
   /// Loses one record of the journal.
   public func forgetJournal(_ number: Int64) {
     state.withLock { state in state.journal.removeAll { $0.number == number } }
+  }
+
+  /// Lets retention remove records of every input.
+  public func forgetRecords(before offset: Int64) {
+    state.withLock { $0.firstOffset = offset }
   }
 
   /// Opens the partition for one process; processes that opened it before are fenced.
@@ -172,7 +179,10 @@ public final class SimulatedLog: PartitionLog, @unchecked Sendable {
 
   public func seek(_ input: Int, to offset: Int64) throws(LogError) { positions[input] = offset }
 
-  public func firstOffsets() throws(LogError) -> [Int64] { inputs.map { _ in 0 } }
+  public func firstOffsets() throws(LogError) -> [Int64] {
+    let first = broker.state.withLock { $0.firstOffset }
+    return inputs.map { _ in first }
+  }
 
   public func committed() throws(LogError) -> CommitPoint? {
     if case .refuse = faults.next() { throw LogError(.unavailable, recovery: .rewind, "no answer") }
