@@ -1,6 +1,7 @@
 import Events
 import Operators
 import Simulation
+import Synchronization
 import TestKit
 import Testing
 
@@ -15,13 +16,34 @@ import Testing
     _ topology: CheckedTopology, _ broker: SimulatedBroker, rebuilds: Bool = false
   ) throws -> PartitionRunner {
     var options = RunnerOptions(mode: .live, commitEvents: 200)
-    options.rebuilds = rebuilds
+    options.rebuilds = { rebuilds }
+    return try start(topology, broker, options)
+  }
+
+  private func start(
+    _ topology: CheckedTopology, _ broker: SimulatedBroker, _ options: RunnerOptions,
+    snapshotQueue: any WorkQueue = ImmediateQueue()
+  ) throws -> PartitionRunner {
     let runner = try PartitionRunner(
       topology: topology, registry: OperatorRegistry.all, log: broker.open(),
       snapshots: SimulatedSnapshots(broker), commitQueue: ImmediateQueue(),
-      snapshotQueue: ImmediateQueue(), options: options)
+      snapshotQueue: snapshotQueue, options: options)
     try runner.start(now: 0)
     return runner
+  }
+
+  /// A run that rebuilds a partition once.
+  private final class Progress: Sendable {
+    private let done = Mutex(false)
+
+    var isDone: Bool { done.withLock { $0 } }
+
+    var options: RunnerOptions {
+      var options = RunnerOptions(mode: .live, commitEvents: 200)
+      options.rebuilds = { !self.isDone }
+      options.didRebuild = { self.done.withLock { $0 = true } }
+      return options
+    }
   }
 
   private func runToEnd(_ runner: PartitionRunner, snapshot: Bool = true) throws {
@@ -236,6 +258,44 @@ import Testing
     try runToEnd(try start(topology, plain))
     #expect(rebuilt.outputTexts == plain.outputTexts)
     #expect(try epochs(rebuilt).map(\.isRebuild) == [false])
+  }
+
+  @Test func onceIsEnough() throws {
+    let topology = try Living.topology()
+    for hasHistory in [true, false] {
+      let broker = broker(hasHistory ? Living.history(500, seed: 41).records : [])
+      if hasHistory { try runToEnd(try start(topology, broker)) }
+      let progress = Progress()
+      let rebuilt = try start(topology, broker, progress.options)
+      try runToEnd(rebuilt)
+      #expect(progress.isDone)
+      for record in Living.history(50, seed: 42).records { broker.append(record) }
+      // The partition went away and has to be opened anew.
+      let again = try start(topology, broker, progress.options)
+      try runToEnd(again)
+      #expect(try epochs(broker).map(\.isRebuild) == (hasHistory ? [false, true] : [false]))
+    }
+  }
+
+  @Test func aPartitionGivenUpBeforeItIsKeptIsRebuiltAgain() throws {
+    let topology = try Living.topology()
+    let broker = broker(Living.history(Self.half, seed: 43).records)
+    try runToEnd(try start(topology, broker))
+    let stopped = broker.commitNumber
+    let snapshots = SeededQueue()
+    let progress = Progress()
+    let runner = try start(topology, broker, progress.options, snapshotQueue: snapshots)
+    while !runner.isTakingSnapshot { _ = try runner.step(now: 0) }
+    // Another process waits for it, and the disk is slow.
+    #expect(try runner.drain(now: 0, snapshot: false))
+    runner.park()
+    snapshots.dropAll()
+    #expect(broker.commitNumber == stopped && !progress.isDone)
+    #expect(try !runner.resume(now: 0))
+    for record in Living.history(100, seed: 44).records { broker.append(record) }
+    try runToEnd(try start(topology, broker, progress.options))
+    #expect(progress.isDone)
+    #expect(try epochs(broker).map(\.isRebuild) == [false, true])
   }
 
   @Test func talliesArePublishedAgain() throws {

@@ -28,6 +28,7 @@ package final class PartitionRunner {
   private let commitQueue: any WorkQueue
   private let snapshotQueue: any WorkQueue
   private let fromSnapshot: Int64?
+  private let rebuilds: Bool
 
   package private(set) var core: PartitionCore
   package private(set) var sequencer: Sequencer
@@ -63,6 +64,7 @@ package final class PartitionRunner {
     self.commitQueue = commitQueue
     self.snapshotQueue = snapshotQueue
     self.options = options
+    rebuilds = options.rebuilds()
     commits = CommitPipeline(log: log, queue: commitQueue, options: options)
     core = try PartitionCore(
       topology: topology, registry: registry, inputCount: log.inputs.count,
@@ -137,7 +139,7 @@ package final class PartitionRunner {
 
   private func recover(_ committed: CommitPoint?, now: Int64) throws(LogError) {
     var loaded: SnapshotHeader?
-    if let committed, !options.rebuilds { loaded = try loadNewest(upTo: committed.number) }
+    if let committed, !rebuilds { loaded = try loadNewest(upTo: committed.number) }
     commits.start(at: committed)
     if let loaded {
       lastSnapshotNumber = loaded.number
@@ -162,6 +164,8 @@ package final class PartitionRunner {
     }
     guard let committed, !journal.isEmpty else {
       if let committed { try check(committed) }
+      // Of nothing there is nothing to be made anew.
+      if rebuilds { options.didRebuild() }
       return beginJournal()
     }
     core.outputsEnabled = options.mutant == .outputsOnTooEarly
@@ -175,7 +179,7 @@ package final class PartitionRunner {
     options.notify(
       Notice(
         .info, partition: options.partition,
-        "\(options.rebuilds ? "rebuilding" : "recovering") from commit \(loaded?.number ?? 0) to "
+        "\(rebuilds ? "rebuilding" : "recovering") from commit \(loaded?.number ?? 0) to "
           + "\(committed.number)"))
   }
 
@@ -188,7 +192,7 @@ package final class PartitionRunner {
     let first = try log.firstOffsets()
     let lost = zip(log.inputs, first).filter { $0.1 > ($0.0.isFile ? 1 : 0) }
     if let (input, offset) = lost.first {
-      guard !options.rebuilds else { throw cannotRebuild(input, offset) }
+      guard !rebuilds else { throw cannotRebuild(input, offset) }
       guard options.acceptLoss else {
         throw LogError(
           .missing,
@@ -201,7 +205,7 @@ package final class PartitionRunner {
     var journal: [Recovery.Record] = []
     if let committed {
       do throws(LogError) { journal = try readJournal(after: 0, upTo: committed) } catch {
-        guard options.acceptLoss, !options.rebuilds, error.kind == .missing else { throw error }
+        guard options.acceptLoss, !rebuilds, error.kind == .missing else { throw error }
         return try giveUp("before commit \(committed.number)", committed, first)
       }
     }
@@ -373,7 +377,7 @@ package final class PartitionRunner {
     recovery = nil
     core.outputsEnabled = options.mutant != .outputsOffTooLong
     if work.repeats != nil { sealRepeated(now: now) }
-    if options.rebuilds { return try finishRebuild(now: now) }
+    if rebuilds { return try finishRebuild(now: now) }
     beginJournal()
     options.notify(Notice(.info, partition: options.partition, "recovered; outputs are on"))
     return .advanced

@@ -43,8 +43,9 @@ public struct RunnerOptions: Sendable {
   /// Milliseconds between snapshots (live); nil for none but the one of a clean stop.
   public var snapshotEvery: Int64?
   public var snapshotsKept: Int
-  /// Live: state is made anew from the log's beginning, and what is published of it once more.
-  public var rebuilds = false
+  /// Live: whether state is made anew from the log's beginning, and what is published of it once
+  /// more. Asked from any thread, each time that the partition is opened: once is enough.
+  public var rebuilds: @Sendable () -> Bool = { false }
   /// Called from any thread when that is done and kept.
   public var didRebuild: @Sendable () -> Void = {}
   /// State that no log and no snapshot holds any more may be given up.

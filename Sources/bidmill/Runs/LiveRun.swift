@@ -99,8 +99,8 @@ struct LiveRun: Sendable {
       commitEvery: commit.every.milliseconds, commitEvents: commit.events,
       snapshotEvery: snapshots.every.milliseconds, snapshotsKept: snapshots.keep,
       acceptLoss: acceptLoss, notify: NoticeLog().notify)
-    if let rebuild, !rebuild.isDone(index) {
-      options.rebuilds = true
+    if let rebuild {
+      options.rebuilds = { !rebuild.isDone(index) }
       options.didRebuild = { rebuild.done(index) }
     }
     return Engine.Partition(log: log, snapshots: store, options: options)
