@@ -34,6 +34,8 @@ package final class PartitionRunner {
   package private(set) var sequencer: Sequencer
   private var commits: CommitPipeline
   private var recovery: Recovery?
+  /// State is given up, and where it begins anew has to be committed, whether anything comes or not.
+  private var hasGivenUp = false
   /// State is rebuilt and has to be kept before anything is published of it.
   private var isKeepingRebuilt = false
   /// The epoch and the number of the snapshot that state was loaded from.
@@ -197,7 +199,7 @@ package final class PartitionRunner {
         throw LogError(
           .missing,
           "\(input.topic) partition \(input.partition) begins at offset \(offset): the records "
-            + "before were removed, and no readable snapshot covers them. Bring back a snapshot, or "
+            + "before were removed, and no snapshot that can be used covers them. Bring back one, or "
             + "start with empty state with --accept-loss.")
       }
       return try giveUp("before offset \(offset) of \(input.topic)", committed, first)
@@ -219,7 +221,10 @@ package final class PartitionRunner {
     options.notify(
       Notice(
         .warning, partition: options.partition, "state \(what) is given up (--accept-loss)"))
-    try sequencer.start(at: committed?.nextOffsets ?? first)
+    // What comes next may be gone, too.
+    let next = committed?.nextOffsets ?? first
+    try sequencer.start(at: zip(next, first).map { max($0, $1) })
+    hasGivenUp = true
     return nil
   }
 
@@ -233,8 +238,10 @@ package final class PartitionRunner {
 
   private func loadNewest(upTo number: Int64) throws(LogError) -> SnapshotHeader? {
     guard let snapshots else { return nil }
+    let first = try log.firstOffsets()
     for candidate in try snapshots.list() where candidate <= number {
       do throws(LogError) {
+        try checkHeld(SnapshotInspection.header(of: candidate, in: snapshots), first)
         return try load(candidate, from: snapshots)
       } catch {
         guard error.kind == .badData || error.kind == .missing else { throw error }
@@ -246,6 +253,20 @@ package final class PartitionRunner {
       }
     }
     return nil
+  }
+
+  /// What follows a snapshot must still be there: of the sequence nothing may be left out.
+  private func checkHeld(_ header: SnapshotHeader, _ first: [Int64]) throws(LogError) {
+    for (input, offset) in zip(log.inputs, first) {
+      let known = header.inputs.first {
+        $0.topic == input.topic && $0.partition == input.partition
+      }
+      guard let known, known.nextOffset < offset else { continue }
+      throw LogError(
+        .missing,
+        "it goes on at offset \(known.nextOffset) of \(input.topic) partition "
+          + "\(input.partition), which begins at \(offset)")
+    }
   }
 
   /// Fills a fresh core from a snapshot.
@@ -463,6 +484,7 @@ package final class PartitionRunner {
 
   private var hasUncommitted: Bool {
     recordsSinceSeal > 0 || core.tick != tickAtSeal || !commits.current.outputs.isEmpty
+      || hasGivenUp
   }
 
   private var isBackedUp: Bool {
@@ -483,6 +505,7 @@ package final class PartitionRunner {
 
   /// Hands what was done since the last commit to the committer.
   private func seal(now: Int64) {
+    hasGivenUp = false
     sequencer.journal.finish()
     commits.seal(journal: sequencer.journal.bytes, nextOffsets: sequencer.nextOffsets, now: now)
     core.write(to: commits.current.outputs)

@@ -48,10 +48,11 @@ import Testing
     }
 
     func runner(
-      _ topology: CheckedTopology, partition: Int = 0,
+      _ topology: CheckedTopology, partition: Int = 0, acceptLoss: Bool = false,
       notices: @escaping @Sendable (Notice) -> Void = { _ in }
     ) throws -> PartitionRunner {
-      var options = RunnerOptions(mode: .live, partition: partition, notify: notices)
+      var options = RunnerOptions(
+        mode: .live, partition: partition, acceptLoss: acceptLoss, notify: notices)
       options.idleClock = false
       return try PartitionRunner(
         topology: topology, registry: OperatorRegistry.all, log: broker.open(),
@@ -61,9 +62,10 @@ import Testing
 
     /// Runs to the end of what is there and stops, with a snapshot or without.
     @discardableResult
-    mutating func run(_ topology: CheckedTopology, snapshot: Bool = true) throws -> PartitionRunner
-    {
-      let runner = try runner(topology)
+    mutating func run(
+      _ topology: CheckedTopology, snapshot: Bool = true, acceptLoss: Bool = false
+    ) throws -> PartitionRunner {
+      let runner = try runner(topology, acceptLoss: acceptLoss)
       try runner.start(now: now)
       while try runner.isRecovering || runner.step(now: now) != .waiting {
         now += 1
