@@ -577,6 +577,8 @@ package final class PartitionRunner {
       }
     case .finished:
       lastSnapshotNumber = snapshot.number
+      // One of this number that was damaged is replaced.
+      unusableSnapshots.removeAll { $0 == snapshot.number }
       meter.snapshot = (snapshot.number, now, now - lastSnapshotAt, snapshot.stateBytes)
       self.snapshot = nil
       prune(upTo: snapshot.number)

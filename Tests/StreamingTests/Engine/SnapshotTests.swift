@@ -344,6 +344,24 @@ import Testing
     } catch { #expect(error.kind == .configuration) }
   }
 
+  @Test func aDamagedSnapshotThatIsWrittenAgainStays() throws {
+    let topology = try SnapshotTests.topology(SnapshotTests.tallyAlone)
+    var world = World()
+    for n in 0..<2 {
+      world.feed((n * 50)..<(n * 50 + 50))
+      try world.run(topology)
+    }
+    let numbers = world.broker.snapshotNumbers
+    world.broker.tearNewestSnapshot { $0 / 2 }
+    // Nothing new has come: the clean stop shows the same commit.
+    try world.run(topology)
+    #expect(world.broker.snapshotNumbers == numbers)
+    guard case .success = SnapshotTests.parse(try world.snapshot) else {
+      Issue.record("the snapshot is still damaged")
+      return
+    }
+  }
+
   @Test func aDamagedSnapshotMakesNoRoomForAGoodOne() throws {
     let topology = try SnapshotTests.topology(SnapshotTests.tallyAlone)
     var world = World()
