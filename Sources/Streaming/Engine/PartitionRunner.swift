@@ -542,7 +542,9 @@ package final class PartitionRunner {
       if wantsSnapshot, !hasUncommitted, commits.lastSealed > max(lastSnapshotNumber, 0) {
         try beginSnapshot(now: now)
       } else if wantsSnapshot, !hasUncommitted {
+        // It would show what the last one shows: the next is due in its time.
         wantsSnapshot = false
+        lastSnapshotAt = now
       } else if wantsSnapshot, !commits.isBusy {
         seal(now: now)
         if commits.lastSealed > lastSnapshotNumber { try beginSnapshot(now: now) }
