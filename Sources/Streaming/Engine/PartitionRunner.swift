@@ -656,7 +656,8 @@ package final class PartitionRunner {
   package var digest: StateDigest { finishedDigest ?? core.digest }
   private var finishedDigest: StateDigest?
 
-  /// Commits what is left, and when `snapshot` is asked for takes a last one. Call until true.
+  /// Commits what is left, and when `snapshot` is asked for takes a last one; without that, one
+  /// that is under way is not waited for. Call until true.
   package func drain(now: Int64, snapshot wantsLast: Bool) throws(LogError) -> Bool {
     meter.phase = .draining
     try pollCommits(now: now)
@@ -668,11 +669,12 @@ package final class PartitionRunner {
       return false
     }
     if commits.isBusy { return false }
+    guard wantsLast else { return true }
     if let snapshot {
       try advance(snapshot, now: now)
       return false
     }
-    if wantsLast, snapshots != nil, max(lastSnapshotNumber, 0) < commits.lastCommitted {
+    if snapshots != nil, max(lastSnapshotNumber, 0) < commits.lastCommitted {
       guard !triedLastSnapshot else { return true }
       triedLastSnapshot = true
       try beginSnapshot(now: now)
