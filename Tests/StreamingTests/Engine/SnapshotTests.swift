@@ -192,6 +192,26 @@ import Testing
     }
   }
 
+  @Test func aTableThatComesTwiceIsRefused() throws {
+    // The second would take the memory that the first one's pages are for.
+    var world = World()
+    world.feed(0..<3)
+    let topology = try SnapshotTests.topology(SnapshotTests.tallyAlone)
+    try world.run(topology)
+    var header = try #require(try SnapshotTests.parse(world.snapshot).get().header)
+    let core = try world.runner(topology).core
+    for isStrict in [true, false] {
+      var restoring = StateStore.Restoring(core.store, strict: isStrict)
+      try restoring.prepare(header)
+    }
+    header.regions[1] = header.regions[0]
+    header.regions[1].rows = 0
+    for isStrict in [true, false] {
+      var restoring = StateStore.Restoring(core.store, strict: isStrict)
+      #expect(throws: SnapshotDamage.self) { try restoring.prepare(header) }
+    }
+  }
+
   @Test func headersOfAbsurdSizeAreRefusedOrHarmless() throws {
     var world = World()
     world.feed(0..<3)
