@@ -70,6 +70,8 @@ public final class KafkaCluster: Sendable {
   /// group: what it reads it is told, partition by partition.
   let consumer: KafkaClient
   let calls = CallWatch()
+  /// Whose it is to read the journal: see `JournalReading`.
+  let journalTurn = Mutex<Void>(())
   private let member = Mutex<KafkaClient?>(nil)
 
   /// Finds the cluster.
