@@ -94,6 +94,18 @@ import Testing
     }
   }
 
+  @Test func refusesMoreEventsThanAreUseful() async throws {
+    try await withWorld { world in
+      let most = String(repeating: "{}", count: EventBody.recordsMax)
+      #expect(await post(world, most).errorCode == "refused_events")
+      for body in [most + "{}", "[" + most.replacing("}{", with: "},{") + ",{}, what"] {
+        let answer = await post(world, body)
+        #expect(answer.status == 413 && answer.errorCode == "too_many")
+      }
+      #expect(world.intake.taken.withLock { $0.isEmpty })
+    }
+  }
+
   @Test func refusesWhatIsTooLarge() async throws {
     try await withWorld(bodyBytesMax: 10_000) { world in
       let port = world.port
