@@ -1,6 +1,7 @@
 import Events
 import Streaming
 import Synchronization
+import TestClient
 import TestKit
 import Testing
 
@@ -114,7 +115,7 @@ import Testing
       #expect(await post(world, large).status == 413)
       // Without a length, and more than the connection's buffers hold.
       let status = await Blocking.run {
-        let connection = Connection(port: port)
+        guard let connection = Connection(port: port) else { return -1 }
         var head = "POST /v1/events HTTP/1.1\r\nHost: localhost\r\n"
         head += "Content-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n"
         connection.send(Array(head.utf8))
