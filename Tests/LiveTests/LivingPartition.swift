@@ -12,12 +12,19 @@ enum LivingPartition {
     history: History? = nil
   ) throws -> PartitionRunner {
     var options = RunnerOptions(mode: .live, commitEvents: 200)
-    options.rebuilds = rebuilds
+    options.rebuilds = { rebuilds }
     options.history = history
+    return try start(topology, broker, options)
+  }
+
+  static func start(
+    _ topology: CheckedTopology, _ broker: SimulatedBroker, _ options: RunnerOptions,
+    snapshotQueue: any WorkQueue = ImmediateQueue()
+  ) throws -> PartitionRunner {
     let runner = try PartitionRunner(
       topology: topology, registry: OperatorRegistry.all, log: broker.open(),
       snapshots: SimulatedSnapshots(broker), commitQueue: ImmediateQueue(),
-      snapshotQueue: ImmediateQueue(), options: options)
+      snapshotQueue: snapshotQueue, options: options)
     try runner.start(now: 0)
     return runner
   }

@@ -1,6 +1,7 @@
 import Events
 import Operators
 import Simulation
+import Synchronization
 import TestKit
 import Testing
 
@@ -10,6 +11,20 @@ import Testing
 /// what stands is published again.
 @Suite struct RebuildTests {
   private static let half = 1500
+
+  /// A run that rebuilds a partition once.
+  private final class Progress: Sendable {
+    private let done = Mutex(false)
+
+    var isDone: Bool { done.withLock { $0 } }
+
+    var options: RunnerOptions {
+      var options = RunnerOptions(mode: .live, commitEvents: 200)
+      options.rebuilds = { !self.isDone }
+      options.didRebuild = { self.done.withLock { $0 = true } }
+      return options
+    }
+  }
 
   private static let changed = "maturity: { click: 2m, conversion: 2m }, half_life: 5m"
 
@@ -173,6 +188,47 @@ import Testing
     try LivingPartition.runToEnd(try LivingPartition.start(topology, plain))
     #expect(rebuilt.outputTexts == plain.outputTexts)
     #expect(try LivingPartition.epochs(rebuilt).map(\.isRebuild) == [false])
+  }
+
+  @Test func onceIsEnough() throws {
+    let topology = try Living.topology()
+    for hasHistory in [true, false] {
+      let broker = LivingPartition.broker(hasHistory ? Living.history(500, seed: 41).records : [])
+      if hasHistory { try LivingPartition.runToEnd(try LivingPartition.start(topology, broker)) }
+      let progress = Progress()
+      let rebuilt = try LivingPartition.start(topology, broker, progress.options)
+      try LivingPartition.runToEnd(rebuilt)
+      #expect(progress.isDone)
+      for record in Living.history(50, seed: 42).records { broker.append(record) }
+      // The partition went away and has to be opened anew.
+      let again = try LivingPartition.start(topology, broker, progress.options)
+      try LivingPartition.runToEnd(again)
+      #expect(
+        try LivingPartition.epochs(broker).map(\.isRebuild)
+          == (hasHistory ? [false, true] : [false]))
+    }
+  }
+
+  @Test func aPartitionGivenUpBeforeItIsKeptIsRebuiltAgain() throws {
+    let topology = try Living.topology()
+    let broker = LivingPartition.broker(Living.history(Self.half, seed: 43).records)
+    try LivingPartition.runToEnd(try LivingPartition.start(topology, broker))
+    let stopped = broker.commitNumber
+    let snapshots = SeededQueue()
+    let progress = Progress()
+    let runner = try LivingPartition.start(
+      topology, broker, progress.options, snapshotQueue: snapshots)
+    while !runner.isTakingSnapshot { _ = try runner.step(now: 0) }
+    // Another process waits for it, and the disk is slow.
+    #expect(try runner.drain(now: 0, snapshot: false))
+    runner.park()
+    snapshots.dropAll()
+    #expect(broker.commitNumber == stopped && !progress.isDone)
+    #expect(try !runner.resume(now: 0))
+    for record in Living.history(100, seed: 44).records { broker.append(record) }
+    try LivingPartition.runToEnd(try LivingPartition.start(topology, broker, progress.options))
+    #expect(progress.isDone)
+    #expect(try LivingPartition.epochs(broker).map(\.isRebuild) == [false, true])
   }
 
   @Test func talliesArePublishedAgain() throws {

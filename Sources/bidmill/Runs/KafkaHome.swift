@@ -76,6 +76,7 @@ struct KafkaHome {
     let count = try topics.check(on: KafkaCluster(settings))
     var settings = settings
     settings.prefetchKilobytes = KafkaHome.prefetchKilobytes(count * inputs.count)
+    settings.reportsStatistics = true
     return try KafkaMembership(
       KafkaCluster(settings), inputs: topology.keyed(inputs, partitions: count),
       outputs: topology.keyed(topology.outputs, partitions: count), partitionCount: count,

@@ -104,8 +104,8 @@ struct LiveRun: Sendable {
       snapshotEvery: snapshots.every.milliseconds, snapshotsKept: snapshots.keep,
       acceptLoss: acceptLoss, notify: NoticeLog().notify)
     options.history = history
-    if let rebuild, !rebuild.isDone(index) {
-      options.rebuilds = true
+    if let rebuild {
+      options.rebuilds = { !rebuild.isDone(index) }
       options.didRebuild = { rebuild.done(index) }
     }
     return Engine.Partition(log: log, snapshots: store, options: options)
