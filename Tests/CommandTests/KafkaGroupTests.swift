@@ -189,9 +189,10 @@ struct KafkaGroupTests {
     let seed: UInt64 = 94
     let rounds = KafkaScene.rounds ?? 3
     let restart = getenv("KAFKA_RESTART").map { String(cString: $0) } ?? ""
-    let scene = try KafkaScene(work, "broker", partitions: 2)
+    let scene = try KafkaScene(work, "broker", partitions: 2, talliesEveryMinutes: 10)
     let history = try SlicedHistory(
-      events: 4_000 * rounds, slices: rounds, seed: 12, to: work.path + "/events.jsonl")
+      events: 4_000 * rounds, slices: rounds, seed: 12, to: work.path + "/events.jsonl",
+      talliesEveryMinutes: 10)
     var random = SplitMix64(seed: seed)
     let processes = [work.start(scene.member), work.start(scene.member)]
     for round in 0..<rounds {
