@@ -17,7 +17,10 @@ import Testing
     Learning.history(count, seed: seed, duration: .hours(2), accounts: 3)
   }
 
-  @Test(arguments: ["", LearnerContractTests.models])
+  @Test(
+    arguments: [
+      "", LearnerContractTests.models, "delay: dfm", "delay: es_dfm\n    wait: 7m", "delay: fnw",
+    ])
   func keepsTheContract(_ settings: String) throws {
     var contract = OperatorContract(
       of: Learner.self, named: "learner", topology: try Learning.topology(settings),
@@ -42,8 +45,9 @@ import Testing
   }
 
   /// Crashes, refused commits, torn snapshots and zombies while labels mature.
-  @Test func survivesFaults() throws {
-    let topology = try Learning.topology()
+  @Test(arguments: ["", "delay: dfm"])
+  func survivesFaults(_ settings: String) throws {
+    let topology = try Learning.topology(settings)
     var (recoveries, outputs, snapshots) = (0, 0, 0)
     for seed in 1...25 as ClosedRange<UInt64> {
       let records = records(200, seed)
