@@ -51,6 +51,45 @@ public enum Jobs {
       text: text, file: "part.yaml", registry: OperatorRegistry.all.map(\.description))
   }
 
+  /// What `learner` is measured beside.
+  public enum LearnerPart: CaseIterable, CustomStringConvertible {
+    case none, mature, dfm
+
+    public var description: String {
+      switch self {
+      case .none: "what the learner needs"
+      case .mature: "learner, ftrl, two heads"
+      case .dfm: "learner, ftrl, delay: dfm"
+      }
+    }
+  }
+
+  /// Like `learning.yaml` with one model of 12 features, and nothing published.
+  public static func learning(_ part: LearnerPart) throws -> CheckedTopology {
+    let learner = """
+        learner:
+          operator: learner
+          from: [journeys, credits]
+          features: [bias, campaign, ad, placement, hour, weekday, "features.*"]
+          hash_bits: 20
+          click_window: 5m
+          conversion_window: 12h
+          delay: \(part == .dfm ? "dfm" : "mature")
+      """
+    return try CheckedTopology.parse(
+      text: """
+        topology: part
+        sources: { events: { log: { directory: data, topics: [events] } } }
+        operators:
+          unique: { operator: deduplicate, from: events }
+          people: { operator: identity, from: unique }
+          journeys: { operator: journeys, from: people }
+          credits: { operator: attribution, from: journeys }
+        \(part == .none ? "" : learner)
+        sinks: { dead_letters: { log: { topic: dead-letters } } }
+        """, file: "part.yaml", registry: OperatorRegistry.all.map(\.description))
+  }
+
   /// Decodes records with full validation; returns how many were refused.
   @inline(never)
   public static func decode(

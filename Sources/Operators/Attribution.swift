@@ -268,8 +268,16 @@ public struct Attribution: Operator {
 public struct AttributionRecord: StreamRecord {
   public static var stream: StreamType { .attributions }
 
+  /// What a record does.
+  public enum Kind: UInt8, Sendable, BitwiseCopyable {
+    case assert
+    /// Takes back what was asserted: the same touch, credit and value.
+    case retract
+  }
+
   /// Row of the account in the directory.
   public var account: Int32
+  public var kind = Kind.assert
   public var model: AttributionModel
   /// The model is the one that counts where there can be only one.
   public var isPrimary: Bool
@@ -330,7 +338,7 @@ public struct AttributionRecord: StreamRecord {
   }
 
   private func isOfSameConversion(as other: AttributionRecord) -> Bool {
-    account == other.account && conversion.start == other.conversion.start
+    account == other.account && kind == other.kind && conversion.start == other.conversion.start
       && person == other.person && method == other.method
   }
 
@@ -344,12 +352,13 @@ public struct AttributionRecord: StreamRecord {
   private func write(
     to json: inout JSONWriter, _ context: borrowing EncodingContext
   ) -> Events.Attribution.Shared {
-    Events.Attribution(
+    var attribution = Events.Attribution(
       account: context.directory.accounts.name(account), conversion: conversion,
       time: context.time, source: context.source, revision: 1, credit: credit(context),
       person: person, method: method == .none ? nil : method.name,
-      confidenceMillionths: method.confidenceMillionths
-    ).write(to: &json)
+      confidenceMillionths: method.confidenceMillionths)
+    attribution.isRetraction = kind == .retract
+    return attribution.write(to: &json)
   }
 
   private func credit(_ context: borrowing EncodingContext) -> Events.Attribution.Credit {

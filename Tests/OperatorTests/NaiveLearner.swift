@@ -217,10 +217,7 @@ struct NaiveLearner {
         return Known(id: id, isClicked: true)
       }
     }
-    // Within the bounds of what is published; then (c − k)(1 − q) / (1 − c) is q w − k.
-    let (click, conversion) = (min(max(p, 1e-6), 1 - 1e-6), min(max(q, 1e-6), 1 - 1e-6))
-    let w = k + (1 - k) * click * (1 - conversion) / (1 - click * conversion)
-    descend(features, 1, q * w - k)
+    if isConversion { descend(features, 1, q - k) }
     waiting[id] = nil
     if let click = impression.click { byClick[click] = nil }
     return Known(

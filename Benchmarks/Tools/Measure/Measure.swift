@@ -23,6 +23,7 @@ enum Measure {
       switch arguments.first {
       case "work": try Work.run(Array(arguments.dropFirst()))
       case "--help", "-h": print(usage)
+      case "delay": try DelayReport.run(Array(arguments.dropFirst()))
       case "count": try Counting.run(Array(arguments.dropFirst()))
       default: try report(&arguments)
       }
@@ -35,7 +36,8 @@ enum Measure {
   static let usage = """
     usage: measure [--events N] [--rounds N] [--state MIB] [--directory DIR] [--only PART]
            measure count [--update]
-      PART: reading, cores, snapshot
+           measure delay [--seeds N] [--days N] [--impressions PER-DAY] [--directory DIR]
+      PART: reading, learner, cores, snapshot
     """
 
   private static func report(_ arguments: inout [String]) throws {
@@ -56,6 +58,7 @@ enum Measure {
     let report = Report(settings)
     report.machine()
     if settings.only ?? "reading" == "reading" { try report.reading() }
+    if settings.only ?? "learner" == "learner" { try LearnerCost.report(settings) }
     if settings.only ?? "cores" == "cores" { try report.cores() }
     if settings.only ?? "snapshot" == "snapshot" { try report.snapshot() }
   }

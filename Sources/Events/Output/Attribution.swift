@@ -47,6 +47,8 @@ public struct Attribution {
   public var source: RecordSource
   /// From 1; per conversion and model.
   public var revision: Int64
+  /// Takes back what an earlier record asserted.
+  public var isRetraction = false
   public var credit: Credit
   /// The person's pseudonym.
   public var person: UInt64
@@ -89,7 +91,7 @@ public struct Attribution {
     json.key("source")
     json.source(source)
     json.member("revision", revision)
-    json.member("kind", text: "assert" as StaticString)
+    json.member("kind", text: isRetraction ? "retract" : "assert" as StaticString)
     let end = json.count
     credit.write(to: &json)
     // Behind the comma.

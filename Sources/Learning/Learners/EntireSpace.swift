@@ -34,4 +34,17 @@ public enum EntireSpace {
     let weight = credit + (1 - credit) * clickedAnyway
     return Example(label: weight > 0 ? credit / weight : 0, weight: weight)
   }
+
+  // MARK: Labels that come late
+
+  // A clicked impression without a conversion and one without a click are the same here, and the
+  // loss holds them against each other: it may only be learned from labels of the same age. Where
+  // clicks wait for their conversions and other impressions do not, q falls toward 0 for as long as
+  // the wait, and comes back slowly.
+
+  /// (1 − q) / (1 − c): what a unit of pCTCVR weighs in the derivative by q's log-odds.
+  @inlinable @inline(__always)
+  public static func slope(click: Double, conversion: Double) -> Double {
+    (1 - conversion) / (1 - click * conversion)
+  }
 }

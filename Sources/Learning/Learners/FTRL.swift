@@ -36,13 +36,18 @@ public struct FTRL: SparseLearner {
   public struct Coordinate: BitwiseCopyable, Sendable, Equatable {
     /// Sum of gradients, less what the changes of the rate make of the weight.
     public var z: Heads
+    /// Square root of the sum of squared gradients: what the rate is made of, so that a prediction
+    /// need not take roots.
+    public var root: Heads
+
     /// Sum of squared gradients.
-    public var n: Heads
+    @inlinable @inline(__always)
+    public var n: Heads { root * root }
 
     @inlinable
     public init(z: Heads = .zero, n: Heads = .zero) {
       self.z = z
-      self.n = n
+      root = n.roots
     }
   }
 
@@ -54,7 +59,13 @@ public struct FTRL: SparseLearner {
   @frozen
   public struct Score: BitwiseCopyable, Sendable {
     public var logits: Heads
-    @inlinable init(logits: Heads) { self.logits = logits }
+    /// Of the logits; not bounded.
+    @usableFromInline let rates: Heads
+    @inlinable @inline(__always)
+    init(logits: Heads) {
+      self.logits = logits
+      rates = Rate.sigmoid(logits)
+    }
   }
 
   @inlinable public func coordinate(of feature: UInt32) -> Coordinate { Coordinate() }
@@ -63,7 +74,7 @@ public struct FTRL: SparseLearner {
   /// The coordinate's weights.
   @inlinable @inline(__always)
   public func weights(_ coordinate: Coordinate) -> Heads {
-    let scale = (coordinate.n.roots + beta) * inverseAlpha + l2
+    let scale = (coordinate.root + beta) * inverseAlpha + l2
     return -excess(coordinate.z) / scale
   }
 
@@ -79,22 +90,28 @@ public struct FTRL: SparseLearner {
 
   @inlinable @inline(__always)
   public func score(_ features: ActiveFeatures<Coordinate>, _ total: Total) -> Score {
+    Score(logits: logits(features))
+  }
+
+  @inlinable @inline(__always)
+  public func rates(_ score: Score) -> Heads { Rate.bounded(score.rates) }
+
+  /// The log-odds alone, of heads whose outputs are no rates.
+  @inlinable @inline(__always)
+  public func logits(_ features: ActiveFeatures<Coordinate>) -> Heads {
     var logits = base
     for i in 0..<features.count {
       logits += weights(features.at(i).pointee) * features.values[i]
     }
-    return Score(logits: logits)
+    return logits
   }
-
-  @inlinable @inline(__always)
-  public func rates(_ score: Score) -> Heads { Rate.bounded(Rate.sigmoid(score.logits)) }
 
   @inlinable @inline(__always)
   public func learn(
     _ features: ActiveFeatures<Coordinate>, _ total: inout Total, _ score: Score, labels: Heads,
     weights: Heads
   ) {
-    descend(features, by: (Rate.sigmoid(score.logits) - labels) * weights)
+    descend(features, by: (score.rates - labels) * weights)
   }
 
   /// Learns from the derivatives of any losses by the log-odds.
@@ -103,12 +120,12 @@ public struct FTRL: SparseLearner {
     for i in 0..<features.count {
       let coordinate = features.at(i)
       let gradient = derivatives * features.values[i]
-      let root = coordinate.pointee.n.roots
-      let weight = -excess(coordinate.pointee.z) / ((root + beta) * inverseAlpha + l2)
-      let n = coordinate.pointee.n + gradient * gradient
-      let step = (n.roots - root) * inverseAlpha
-      coordinate.pointee.z += gradient - step * weight
-      coordinate.pointee.n = n
+      let root = coordinate.pointee.root
+      let weight = self.weights(coordinate.pointee)
+      // Of the square of a root, unless it is beyond any gradient, the root is the same again.
+      let grown = (root * root + gradient * gradient).roots
+      coordinate.pointee.z += gradient - (grown - root) * inverseAlpha * weight
+      coordinate.pointee.root = grown
     }
   }
 

@@ -130,6 +130,9 @@ public enum Rate {
   /// −y ln p − (1 − y) ln(1 − p); `rate` in (0, 1).
   @inlinable
   public static func logLoss(_ label: Double, _ rate: Double) -> Double {
-    -(label * Elementary.log(rate) + (1 - label) * Elementary.log1p(-rate))
+    // What is known for certain needs one logarithm; the sum below would be the same.
+    if label == 0 { return -Elementary.log1p(-rate) }
+    if label == 1 { return -Elementary.log(rate) }
+    return -(label * Elementary.log(rate) + (1 - label) * Elementary.log1p(-rate))
   }
 }

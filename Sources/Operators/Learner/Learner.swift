@@ -5,22 +5,27 @@ public import Streaming
 /// Learns, for each account, how likely an impression is to be clicked, a click to convert, and what
 /// a conversion brings; says what it expects of every impression before it learns from it.
 ///
-/// Two heads over the same features learn from all impressions: clicks, and conversions by the loss
-/// of pCTCVR = pCTR · pCVR, whose gradient does not reach the click head. The label of a click is
-/// what happened within `click_window`; that of a conversion is the credit that attribution's
-/// primary model gave the click within `conversion_window` of it. An impression that was not clicked
-/// has not converted. A label is learned when nothing can change it any more: behind its window, the
+/// Two heads over the same features: clicks learn from all impressions, conversions from clicks,
+/// whose labels are as old as each other (`EntireSpace` says why that matters); pCTCVR = pCTR · pCVR.
+/// The label of a click is what happened within `click_window`; that of a conversion is the credit
+/// that attribution's primary model gave the click within `conversion_window` of it. A label is learned when nothing can change it any more: behind its window, the
 /// time that events may be late, and the end of its slot (a sixth of `click_window` in whole minutes;
 /// an hour for conversions). A value is learned with its credit.
 ///
-/// A click is its impression's by `impression`, else by `click_id`; one that names no waiting
-/// impression is counted and teaches nothing, and so is credit that goes to views.
+/// With a `delay` other than `mature`, the conversion rate that is published comes from a third head
+/// that learns at once (`DelayedConversions`); the other two go on learning beside it from labels
+/// that are final, and the click rate is theirs.
 ///
-/// A feature takes 64 bytes with one `ftrl` and the values, all heads together; an impression about
-/// 200 until `click_window` has passed, and until `conversion_window` has if it was clicked.
+/// A click is its impression's by `impression`, else by `click_id`; one that names no waiting
+/// impression is counted and teaches nothing, and so is credit that goes to views. Credit that is
+/// taken back is unlearned while its click waits (but not its value); afterwards it is counted.
+///
+/// A feature takes 64 bytes with one `ftrl` and the values, all heads together, and 32 more for each
+/// model with another `delay` than `mature`; an impression about 170 until `click_window` has
+/// passed, and until `conversion_window` has if it was clicked.
 public struct Learner: Operator {
   public static let description = OperatorDescription(
-    name: "learner", version: 1,
+    name: "learner", version: 2,
     summary: "Learns click rate, conversion rate and value of impressions from their features.",
     inputs: [.init(.interactions), .init(.attributions)],
     outputs: [.predictions],
@@ -70,8 +75,15 @@ public struct Learner: Operator {
         "conversion_window", .duration(.seconds(1)...(.days(400))), default: "30d",
         meaning: "How long after a click its conversion may come."),
       SettingDescription(
-        "delay", .choice(["mature"]), default: "mature",
-        meaning: "When a label is learned: `mature`, when nothing can change it any more."),
+        "delay", .choice(["mature", "dfm", "es_dfm", "fnw"]), default: "mature",
+        meaning: """
+          When conversions are learned. `mature`: when nothing can change a label any more. `dfm`: at \
+          once, a pending click as the probability that it still converts. `es_dfm`: after `wait`, \
+          later ones again. `fnw`: every click at once as a negative, conversions again.
+          """),
+      SettingDescription(
+        "wait", .duration(.seconds(1)...(.days(30))), default: "1h",
+        meaning: "`es_dfm`: how long after its click a label is first learned."),
     ])
 
   static let modelsMax = 8
@@ -101,14 +113,18 @@ public struct Learner: Operator {
   private let directory: Directory
   private let timers: Timers
   private let clickWindow: Int64
-  private let conversionWindow: Int64
   private let slack: Int64
+  private let lastStage: Int
   private let plan: FeaturePlan
   private let rows: FeatureRows
   /// The champion first.
   private let models: UnsafeMutableBufferPointer<AnyRateModel>
   private let names: UnsafeMutableBufferPointer<PredictionRecord.ModelName>
   private let value: ValueModel
+  /// One for each model; none where conversions are learned from final labels alone.
+  private let delayed: UnsafeMutableBufferPointer<DelayedConversions>
+  /// `dfm` only.
+  private let lags: ConversionLags?
   private let pending: PendingImpressions
   private let example: ExampleFeatures
   /// By account.
@@ -127,6 +143,8 @@ public struct Learner: Operator {
     let unmatchedClicks: Counter
     let credits: Counter
     let unmatchedCredits: Counter
+    let retractions: Counter
+    let unmatchedRetractions: Counter
     /// Labels that became known, and the champion's log-loss over them in millionths.
     let clickLabels: Counter
     let clickLoss: Counter
@@ -140,6 +158,8 @@ public struct Learner: Operator {
       unmatchedClicks = setup.counter("clicks_unmatched")
       credits = setup.counter("credits")
       unmatchedCredits = setup.counter("credits_unmatched")
+      retractions = setup.counter("retractions")
+      unmatchedRetractions = setup.counter("retractions_unmatched")
       clickLabels = setup.counter("click_labels")
       clickLoss = setup.counter("click_log_loss_millionths")
       conversionLabels = setup.counter("conversion_labels")
@@ -157,8 +177,10 @@ public struct Learner: Operator {
     directory = setup.directory
     timers = setup.timers
     clickWindow = settings.duration("click_window").milliseconds
-    conversionWindow = settings.duration("conversion_window").milliseconds
     slack = setup.time.outOfOrderness.milliseconds
+    let method = DelayMethod(settings.text("delay"))
+    let stages = try Learner.stages(method, settings, slack: slack)
+    lastStage = stages.count - 1
     rows = FeatureRows(in: setup.store)
     models = .allocate(capacity: kinds.count)
     names = .allocate(capacity: kinds.count)
@@ -170,8 +192,17 @@ public struct Learner: Operator {
       models.initializeElement(at: i, to: model)
       names.initializeElement(at: i, to: .init(text: kind.name))
     }
+    delayed = .allocate(capacity: method == .mature ? 0 : kinds.count)
+    for i in delayed.indices {
+      let head = DelayedConversions(
+        method, kinds[i].settings, prior: prior.number("cvr"),
+        named: "models.\(kinds[i].name)", in: setup.store)
+      delayed.initializeElement(at: i, to: head)
+    }
+    lags = method == .dfm ? ConversionLags(stages: stages.count, in: setup.store) : nil
     value = ValueModel(settings.structure("value"), in: setup.store)
-    pending = PendingImpressions(models: kinds.count, clickWindow: clickWindow, in: setup.store)
+    pending = PendingImpressions(
+      models: kinds.count, isTold: method != .mature, stages: stages, in: setup.store)
     example = ExampleFeatures()
     progress = setup.store.table("progress", of: Progress.self)
     quality = setup.store.table("quality", of: Quality.self)
@@ -186,10 +217,38 @@ public struct Learner: Operator {
     models.deallocate()
     names.deinitialize()
     names.deallocate()
+    delayed.deallocate()
     pending.deallocate()
     example.deallocate()
     touched.deallocate()
     group.deallocate()
+  }
+
+  /// What an impression waits for: its click, what is looked at before its conversion's label is
+  /// final, and that.
+  private static func stages(
+    _ method: DelayMethod, _ settings: Settings, slack: Int64
+  ) throws(SettingProblem) -> [PendingImpressions.Stage] {
+    let (click, conversion) = (
+      settings.duration("click_window").milliseconds,
+      settings.duration("conversion_window").milliseconds
+    )
+    let wait = settings.duration("wait").milliseconds
+    guard method != .esDFM || wait < conversion else {
+      throw SettingProblem(
+        setting: "wait", message: "`wait` is not shorter than `conversion_window`")
+    }
+    let hour = MaturingEvidence.hour
+    var stages = [
+      PendingImpressions.Stage(slot: MaturingEvidence.slot(click), wait: click &+ slack)
+    ]
+    for age in method.looks(window: conversion, wait: wait) {
+      // Short beside the age, so that those of a slot are looked at when they are nearly as old.
+      let slot = min(max(age / 6 / 60_000 * 60_000, 60_000), hour)
+      stages.append(PendingImpressions.Stage(slot: slot, wait: age))
+    }
+    stages.append(PendingImpressions.Stage(slot: hour, wait: conversion &+ slack))
+    return stages
   }
 
   private static func models(
@@ -254,6 +313,7 @@ public struct Learner: Operator {
     rows.meet(account)
     for model in models { model.meet(account) }
     value.meet(account)
+    lags?.meet(account)
     progress.fill(to: Int(account) + 1, with: Progress())
     quality.fill(to: (Int(account) + 1) * models.count, with: Quality())
   }
@@ -284,8 +344,9 @@ public struct Learner: Operator {
     let worth = value.expected(example, of: account) * 1e6
     for model in 0..<models.count {
       let rates = models[model].rates(example, of: account)
+      let conversion = delayed.isEmpty ? rates.y : delayed[model].rate(example)
       let prediction = PendingImpressions.Prediction(
-        click: rates.x, conversion: rates.y, value: worth)
+        click: rates.x, conversion: conversion, value: worth)
       if row >= 0 { pending.set(prediction, of: row, model: model) }
       output.append(
         record(
@@ -295,12 +356,13 @@ public struct Learner: Operator {
     if !event.pointee.clickID.isAbsent {
       pending.name(row, Learner.key(.clickID, accountHash, event.pointee.clickID.hash))
     }
-    wait(row, of: account, from: time, forConversion: false)
+    wait(row, of: account, from: time, stage: 0)
   }
 
   @inline(never)
   private func add(_ row: Int32, _ feature: UInt32) {
     for model in models { model.add(row, feature, of: rows.count) }
+    for head in delayed { head.grow(to: rows.count) }
     value.add(row, of: rows.count)
   }
 
@@ -315,11 +377,10 @@ public struct Learner: Operator {
       click: prediction.click, conversion: prediction.conversion, valueMicros: prediction.value)
   }
 
-  private func wait(_ row: Int32, of account: Int32, from time: Int64, forConversion: Bool) {
-    guard let (slot, end) = pending.wait(row, of: account, from: time, forConversion: forConversion)
-    else { return }
-    let window = forConversion ? conversionWindow : clickWindow
-    timers.add(at: EventTime(milliseconds: end &+ window &+ slack), key: Int64(slot))
+  private func wait(_ row: Int32, of account: Int32, from time: Int64, stage: Int) {
+    guard let slot = pending.wait(row, of: account, from: time, stage: stage) else { return }
+    timers.add(
+      at: EventTime(milliseconds: pending.due(stage, from: time)), key: Int64(slot))
   }
 
   private func click(_ event: UnsafePointer<Event>, of account: Int32) {
@@ -338,10 +399,26 @@ public struct Learner: Operator {
     let impression = pending[row]
     let time = event.pointee.time.milliseconds
     // An impression has one click at most; the sender's clocks may differ a little.
-    guard impression.clickTime < 0, time >= impression.time &- slack,
+    guard !impression.isClicked, time >= impression.time &- slack,
       time < impression.time &+ clickWindow
     else { return counters.unmatchedClicks.add() }
-    pending.click(row, key, at: max(time, impression.time))
+    pending.click(row, key, after: max(time &- impression.time, 0))
+    tell(row, of: account) { head, rate, _ in head.learnClick(example, click: rate) }
+  }
+
+  /// Tells the heads that learn conversions at once something of an impression.
+  @inline(__always)
+  private func tell(
+    _ row: Int32, of account: Int32,
+    _ learn: (DelayedConversions, _ rate: Double, inout DelayedConversions.Told) -> Void
+  ) {
+    guard !delayed.isEmpty else { return }
+    pending.load(row, into: example)
+    for model in 0..<models.count {
+      var told = pending.told(of: row, model: model)
+      learn(delayed[model], models[model].rates(example, of: account).x, &told)
+      pending.set(told, of: row, model: model)
+    }
   }
 
   private func credit(_ credited: AttributionRecord) {
@@ -349,15 +426,31 @@ public struct Learner: Operator {
     let key = Learner.key(
       .click, directory.accounts.hash(credited.account), Hash.text(credited.touch.id.bytes))
     let row = pending.find(key)
-    guard row >= 0 else { return counters.unmatchedCredits.add() }
-    counters.credits.add()
-    pending.update(row).pointee.credit &+= credited.creditMillionths
-    guard credited.value.micros > 0 else { return }
+    let isRetracted = credited.kind == .retract
+    guard row >= 0 else {
+      return (isRetracted ? counters.unmatchedRetractions : counters.unmatchedCredits).add()
+    }
+    (isRetracted ? counters.retractions : counters.credits).add()
+    let impression = pending.update(row)
+    let before = Learner.label(impression.pointee.credit)
+    let change = isRetracted ? 0 &- credited.creditMillionths : credited.creditMillionths
+    impression.pointee.credit = Int32(
+      clamping: max(Int64(impression.pointee.credit) &+ change, 0))
+    let after = Learner.label(impression.pointee.credit)
+    tell(row, of: credited.account) { head, rate, told in
+      head.learnCredit(example, click: rate, from: before, to: after, &told)
+    }
+    guard credited.value.micros > 0, !isRetracted else { return }
     let part = Double(credited.creditMillionths) / Double(Attribution.whole)
     pending.load(row, into: example)
     value.learn(
       example, of: credited.account, amount: Double(credited.value.micros) / 1e6 / part,
       weight: part)
+  }
+
+  /// The label that a credit makes: of more conversions than one, the first.
+  private static func label(_ credit: Int32) -> Double {
+    Double(min(Int64(credit), Attribution.whole)) / Double(Attribution.whole)
   }
 
   // MARK: Labels
@@ -367,6 +460,7 @@ public struct Learner: Operator {
     for timer in due {
       let slot = pending.take(Int32(truncatingIfNeeded: timer.key))
       var row = slot.first
+      let remaining = lags?.remaining(slot.account, after: Int(slot.stage)) ?? 0
       while row >= 0 {
         // What the next ones need is fetched side by side.
         var count = 0
@@ -379,31 +473,71 @@ public struct Learner: Operator {
         }
         touched.pointee = seen
         for i in 0..<count {
-          if slot.waitsForConversion { matureConversion(group[i]) } else { matureClick(group[i]) }
+          switch Int(slot.stage) {
+          case 0: matureClick(group[i], entry.clock.milliseconds)
+          case lastStage: matureConversion(group[i])
+          default: look(group[i], Int(slot.stage), remaining, entry.clock.milliseconds)
+          }
         }
       }
     }
   }
 
-  private func matureClick(_ row: Int32) {
+  private func matureClick(_ row: Int32, _ now: Int64) {
     let impression = pending[row]
-    let isClicked = impression.clickTime >= 0
     learn(
-      row, impression, .clickKnown, click: .known(isClicked ? 1 : 0),
-      conversion: isClicked ? .unknown : .known(0))
-    if isClicked {
-      wait(row, of: impression.account, from: impression.clickTime, forConversion: true)
+      row, impression, .clickKnown, click: .known(impression.isClicked ? 1 : 0),
+      conversion: impression.isClicked ? .unknown : .known(0))
+    if impression.isClicked {
+      waitOn(row, impression, behind: 0, now)
     } else {
       pending.remove(row)
     }
   }
 
-  private func matureConversion(_ row: Int32) {
+  /// Waits for what is next; a look whose time has passed already is taken with the one behind it.
+  private func waitOn(
+    _ row: Int32, _ impression: PendingImpressions.Impression, behind stage: Int, _ now: Int64
+  ) {
+    let time = impression.clickTime
+    var next = stage + 1
+    while next + 1 < lastStage, pending.due(next + 1, from: time) <= now { next += 1 }
+    wait(row, of: impression.account, from: time, stage: next)
+  }
+
+  /// Something is learned of a click that waits for its label.
+  private func look(_ row: Int32, _ stage: Int, _ remaining: Double, _ now: Int64) {
+    count(row, stage)
     let impression = pending[row]
-    let credit = min(impression.credit, Attribution.whole)
+    let credit = Learner.label(impression.credit)
+    tell(row, of: impression.account) { head, rate, told in
+      head.learnPending(example, click: rate, remaining: remaining, credit: credit, &told)
+    }
+    waitOn(row, impression, behind: stage, now)
+  }
+
+  /// A click has passed a wait: counts whether it has converted by now, the first time.
+  private func count(_ row: Int32, _ stage: Int) {
+    guard let lags else { return }
+    let impression = pending.update(row)
+    guard impression.pointee.followed != PendingImpressions.Impression.closed else { return }
+    let isConverted = impression.pointee.credit > 0
+    lags.count(
+      impression.pointee.account, from: Int(impression.pointee.followed), to: stage,
+      isConverted: isConverted)
+    impression.pointee.followed =
+      isConverted ? PendingImpressions.Impression.closed : UInt8(truncatingIfNeeded: stage)
+  }
+
+  private func matureConversion(_ row: Int32) {
+    count(row, lastStage)
+    let impression = pending[row]
+    let credit = Learner.label(impression.credit)
+    tell(row, of: impression.account) { head, rate, told in
+      head.learnMature(example, click: rate, credit: credit, told)
+    }
     learn(
-      row, impression, .conversionKnown, click: .unknown,
-      conversion: .known(Double(credit) / Double(Attribution.whole)))
+      row, impression, .conversionKnown, click: .unknown, conversion: .known(credit))
     pending.remove(row)
   }
 
@@ -415,12 +549,19 @@ public struct Learner: Operator {
     for model in 0..<models.count {
       let prediction = pending.prediction(of: row, model: model)
       judge(prediction, impression.account, model, click, conversion)
-      models[model].learn(example, of: impression.account, click: click, conversion: conversion)
+      // Of conversions clicks alone teach.
+      let rates = models[model].learn(
+        example, of: impression.account, click: click,
+        conversion: click.isKnown ? .unknown : conversion)
+      // Of a click it learns more than this.
+      if !delayed.isEmpty, click.isKnown, conversion.isKnown {
+        delayed[model].learnUnclicked(example, click: rates.x)
+      }
       var record = record(
         stage, model, prediction, ad: impression.ad, impression.account, id: pending.id(row),
         shown: impression.time)
-      record.isClicked = impression.clickTime >= 0
-      record.creditMillionths = min(impression.credit, Attribution.whole)
+      record.isClicked = impression.isClicked
+      record.creditMillionths = min(Int64(impression.credit), Attribution.whole)
       output.append(record)
     }
     progress.update(impression.account).pointee.learned &+=
@@ -482,6 +623,7 @@ public struct Learner: Operator {
           number += 1
         }
       }
+      for head in delayed { head.digest(ofRow: row, owner, &sum) }
       value.digest(ofRow: row, owner, &sum)
     }
     for account in 0..<Int32(progress.count) where progress[account].learned > 0 {
@@ -502,6 +644,7 @@ public struct Learner: Operator {
           bits(quality.predictedConversions), bits(quality.conversions))
       }
       value.digest(ofAccount: account, owner, &sum)
+      lags?.digest(ofAccount: account, owner, &sum)
     }
     pending.digest(into: &sum, directory, rows, example)
     digest = sum

@@ -6,7 +6,9 @@ import Streaming
 /// when it was shown.
 ///
 /// They wait in slots: those of one account whose waiting ends together, in the order in which they
-/// came. About 90 bytes an impression, 4 a feature (12 with a value), 24 a model, and its id.
+/// came; one slot after the other, until their last label is known. 56 bytes an impression, 4 a
+/// feature (12 with a value), 24 a model (28 where conversions are learned before their labels are
+/// final), and its id.
 struct PendingImpressions {
   struct Impression: BitwiseCopyable {
     var account: Int32
@@ -14,12 +16,12 @@ struct PendingImpressions {
     var time: Int64
     /// What it is found by.
     var key: UInt64
-    /// The same of the click id that it was given, and of its click; 0 while there is none.
-    var clickIDKey: UInt64 = 0
-    var clickKey: UInt64 = 0
-    var clickTime: Int64 = -1
-    /// Of conversions, in millionths.
-    var credit: Int64 = 0
+    /// The same of its click, or before that of the click id that it was given; 0 for none.
+    var otherKey: UInt64 = 0
+    /// How long after it the click came, in ms; -1 before that.
+    var clickAfter: Int32 = -1
+    /// Of conversions, in millionths; not below 0.
+    var credit: Int32 = 0
     /// The next of its slot, or the next free row; -1 at the end.
     var next: Int32 = -1
     /// First word of its features.
@@ -28,8 +30,20 @@ struct PendingImpressions {
     var textLength: UInt8 = 0
     var words: UInt8 = 0
     var numbers: UInt8 = 0
+    /// The last wait behind which it was counted as not converted, 0 to begin with; `closed` once it
+    /// was counted as converted; `unused` where the row is free.
+    var followed: UInt8 = 0
+
+    static let closed = UInt8.max - 1
+    static let unused = UInt8.max
+
     /// Its row is taken.
-    var isUsed = true
+    var isUsed: Bool { followed != Impression.unused }
+
+    var isClicked: Bool { clickAfter >= 0 }
+
+    /// When it was clicked, once it was.
+    var clickTime: Int64 { time &+ Int64(clickAfter) }
   }
 
   /// What a model said when the impression was shown.
@@ -45,8 +59,16 @@ struct PendingImpressions {
     var account: Int32
     var first: Int32 = -1
     var last: Int32 = -1
-    /// For a conversion, else for a click.
-    var waitsForConversion: Bool
+    /// The number of the wait.
+    var stage: Int32
+  }
+
+  /// A wait of impressions, one after the other: for their click, then for what is looked at until
+  /// their conversion's label is final.
+  struct Stage: BitwiseCopyable {
+    /// How long the slots are, in ms, and how long after a slot's end its waiting ends.
+    var slot: Int64
+    var wait: Int64
   }
 
   /// Free rows or pieces, that which was freed first to be used first: what comes together then
@@ -61,17 +83,16 @@ struct PendingImpressions {
     var length: UInt8
   }
 
-  /// The slots that an account fills at the moment.
+  /// The slot that an account fills at the moment.
   private struct Open: BitwiseCopyable {
-    var clickStart = Int64.min
-    var conversionStart = Int64.min
-    var click: Int32 = -1
-    var conversion: Int32 = -1
+    var start = Int64.min
+    var slot: Int32 = -1
+    private var unused: Int32 = 0
   }
 
   private let impressions: Table<Impression>
   private let slots: Table<Slot>
-  /// By account.
+  /// By account times stages plus stage.
   private let opens: Table<Open>
   /// What is free of `impressions` and `slots`, then of pieces of `parts` by their number of words.
   private let free: Table<FreeList>
@@ -83,17 +104,21 @@ struct PendingImpressions {
   /// Of impressions by their keys and their clicks' keys; not stored.
   private let index: UnsafeMutablePointer<RowIndex>
   private let modelCount: Int
-  let clickSlot: Int64
-  static let conversionSlot = TimeSpan.hours(1).milliseconds
+  /// Words that are kept of each model.
+  private let modelWords: Int
+  private let stages: UnsafeMutableBufferPointer<Stage>
 
-  init(models: Int, clickWindow: Int64, in store: StateStore) {
+  /// - Parameter isTold: Models keep what they were told of each impression so far.
+  init(models: Int, isTold: Bool, stages: [Stage], in store: StateStore) {
     modelCount = models
-    clickSlot = MaturingEvidence.slot(clickWindow)
+    modelWords =
+      PendingImpressions.predictionWords + (isTold ? 1 : 0)
+    self.stages = .allocate(capacity: stages.count)
+    _ = self.stages.initialize(from: stages)
     impressions = store.table("pending", of: Impression.self)
     slots = store.table("pending.slots", of: Slot.self)
     opens = store.table("pending.open", of: Open.self)
-    let wordsMax = PendingImpressions.wordCount(
-      FeaturePlan.featuresMax, FeaturePlan.featuresMax, models)
+    let wordsMax = 4 * FeaturePlan.featuresMax + modelWords * models
     free = store.table("pending.free", of: FreeList.self, capacity: wordsMax + 3)
     free.fill(to: wordsMax + 3, with: FreeList())
     parts = store.table("pending.parts", of: UInt32.self)
@@ -106,6 +131,7 @@ struct PendingImpressions {
   }
 
   func deallocate() {
+    stages.deallocate()
     index.pointee.deallocate()
     index.deallocate()
   }
@@ -114,14 +140,16 @@ struct PendingImpressions {
     index.pointee.removeAll()
     for row in 0..<Int32(impressions.count) where impressions[row].isUsed {
       let impression = impressions[row]
-      for key in [impression.key, impression.clickIDKey, impression.clickKey] where key != 0 {
+      for key in [impression.key, impression.otherKey] where key != 0 {
         index.pointee.insert(key, row: row)
       }
     }
   }
 
-  private static func wordCount(_ words: Int, _ numbers: Int, _ models: Int) -> Int {
-    words + 3 * numbers + 6 * models
+  private static let predictionWords = 6
+
+  private func wordCount(_ words: Int, _ numbers: Int) -> Int {
+    words + 3 * numbers + modelWords * modelCount
   }
 
   subscript(row: Int32) -> Impression { impressions[row] }
@@ -132,8 +160,7 @@ struct PendingImpressions {
   func find(_ key: UInt64) -> Int32 {
     index.pointee.find(key) {
       let impression = impressions.address($0)
-      return impression.pointee.key == key || impression.pointee.clickKey == key
-        || impression.pointee.clickIDKey == key
+      return impression.pointee.key == key || impression.pointee.otherKey == key
     } ?? -1
   }
 
@@ -150,7 +177,7 @@ struct PendingImpressions {
     impression.numbers = UInt8(truncatingIfNeeded: example.numberCount)
     impression.text = texts.add(id)
     impression.textLength = UInt8(truncatingIfNeeded: id.length)
-    let count = PendingImpressions.wordCount(example.words, example.numberCount, modelCount)
+    let count = wordCount(example.words, example.numberCount)
     impression.features = allocate(count)
     let words = change(impression.features, count)
     for i in 0..<example.count { words[i] = UInt32(bitPattern: example.rows[i]) }
@@ -214,14 +241,26 @@ struct PendingImpressions {
 
   private func prediction(_ impression: Impression, _ model: Int) -> Int32 {
     impression.features
-      + Int32(Int(impression.words) + 3 * Int(impression.numbers) + 6 * model)
+      + Int32(Int(impression.words) + 3 * Int(impression.numbers) + modelWords * model)
   }
 
   func set(_ prediction: Prediction, of row: Int32, model: Int) {
-    let words = change(self.prediction(impressions[row], model), 6)
+    let words = change(self.prediction(impressions[row], model), modelWords)
     PendingImpressions.store(prediction.click, at: words)
     PendingImpressions.store(prediction.conversion, at: words + 2)
     PendingImpressions.store(prediction.value, at: words + 4)
+    if modelWords > PendingImpressions.predictionWords { words[6] = 0 }
+  }
+
+  /// What a model was told of a clicked impression; only where that is kept.
+  func told(of row: Int32, model: Int) -> DelayedConversions.Told {
+    let words = parts.address(prediction(impressions[row], model))
+    return DelayedConversions.Told(bitPattern: words[6])
+  }
+
+  func set(_ told: DelayedConversions.Told, of row: Int32, model: Int) {
+    let words = change(prediction(impressions[row], model), modelWords)
+    words[6] = told.bitPattern
   }
 
   func prediction(of row: Int32, model: Int) -> Prediction {
@@ -257,15 +296,20 @@ struct PendingImpressions {
   /// It is found by a click id too, unless another one is.
   func name(_ row: Int32, _ key: UInt64) {
     guard find(key) < 0 else { return }
-    impressions.update(row).pointee.clickIDKey = key
+    impressions.update(row).pointee.otherKey = key
     index.pointee.insert(key, row: row)
   }
 
-  /// Its click has come: it is found by that too.
-  func click(_ row: Int32, _ key: UInt64, at time: Int64) {
+  /// Its click has come: it is found by that instead of a click id, which has no other click.
+  ///
+  /// - Parameter after: How long after the impression, in ms.
+  func click(_ row: Int32, _ key: UInt64, after: Int64) {
     let impression = impressions.update(row)
-    impression.pointee.clickKey = key
-    impression.pointee.clickTime = time
+    if impression.pointee.otherKey != 0 {
+      index.pointee.remove(impression.pointee.otherKey, row: row)
+    }
+    impression.pointee.otherKey = key
+    impression.pointee.clickAfter = Int32(clamping: after)
     index.pointee.insert(key, row: row)
   }
 
@@ -283,18 +327,16 @@ struct PendingImpressions {
   func remove(_ row: Int32) {
     let impression = impressions[row]
     index.pointee.remove(impression.key, row: row)
-    if impression.clickKey != 0 { index.pointee.remove(impression.clickKey, row: row) }
-    if impression.clickIDKey != 0 { index.pointee.remove(impression.clickIDKey, row: row) }
+    if impression.otherKey != 0 { index.pointee.remove(impression.otherKey, row: row) }
     released.append(ReleasedText(start: impression.text, length: impression.textLength))
-    let count = PendingImpressions.wordCount(
-      Int(impression.words), Int(impression.numbers), modelCount)
+    let count = wordCount(Int(impression.words), Int(impression.numbers))
     parts.update(impression.features).pointee = UInt32(bitPattern: -1)
     let lastPiece = push(Int32(count + 2), impression.features)
     if lastPiece >= 0 {
       parts.update(lastPiece).pointee = UInt32(bitPattern: impression.features)
     }
     let freed = impressions.update(row)
-    freed.pointee.isUsed = false
+    freed.pointee.followed = Impression.unused
     freed.pointee.next = -1
     let lastRow = push(0, row)
     if lastRow >= 0 { impressions.update(lastRow).pointee.next = row }
@@ -302,28 +344,31 @@ struct PendingImpressions {
 
   // MARK: Slots
 
-  /// Puts an impression into its account's slot of a time. Returns the slot and when it ends where
-  /// it is new and needs a timer.
+  /// When an impression that begins to wait at a time has waited.
   @inline(__always)
-  func wait(
-    _ row: Int32, of account: Int32, from time: Int64, forConversion: Bool
-  ) -> (slot: Int32, end: Int64)? {
-    if Int(account) >= opens.count { opens.fill(to: Int(account) + 1, with: Open()) }
-    let length = forConversion ? PendingImpressions.conversionSlot : clickSlot
-    let start = time / length &* length
-    let open = opens.update(account)
-    if (forConversion ? open.pointee.conversionStart : open.pointee.clickStart) == start {
-      append(row, to: forConversion ? open.pointee.conversion : open.pointee.click)
+  func due(_ stage: Int, from time: Int64) -> Int64 {
+    let length = stages[stage].slot
+    return time / length &* length &+ length &+ stages[stage].wait
+  }
+
+  /// Puts an impression into its account's slot of a time. Returns the slot where it is new and
+  /// needs a timer.
+  @inline(__always)
+  func wait(_ row: Int32, of account: Int32, from time: Int64, stage: Int) -> Int32? {
+    let number = account &* Int32(truncatingIfNeeded: stages.count) &+ Int32(stage)
+    if Int(number) >= opens.count {
+      opens.fill(to: (Int(account) + 1) * stages.count, with: Open())
+    }
+    let start = time / stages[stage].slot &* stages[stage].slot
+    let open = opens.update(number)
+    if open.pointee.start == start {
+      append(row, to: open.pointee.slot)
       return nil
     }
-    let slot = makeSlot(Slot(account: account, waitsForConversion: forConversion))
-    if forConversion {
-      (open.pointee.conversionStart, open.pointee.conversion) = (start, slot)
-    } else {
-      (open.pointee.clickStart, open.pointee.click) = (start, slot)
-    }
+    let slot = makeSlot(Slot(account: account, stage: Int32(stage)))
+    (open.pointee.start, open.pointee.slot) = (start, slot)
     append(row, to: slot)
-    return (slot, start &+ length)
+    return slot
   }
 
   private func append(_ row: Int32, to slot: Int32) {
@@ -348,14 +393,9 @@ struct PendingImpressions {
   /// Takes a slot out: what it holds is the caller's, from `first` on.
   func take(_ slot: Int32) -> Slot {
     let taken = slots[slot]
-    let open = opens.update(taken.account)
-    if taken.waitsForConversion, open.pointee.conversion == slot {
-      (open.pointee.conversionStart, open.pointee.conversion) = (Int64.min, -1)
-    }
-    if !taken.waitsForConversion, open.pointee.click == slot {
-      (open.pointee.clickStart, open.pointee.click) = (Int64.min, -1)
-    }
-    slots.update(slot).pointee = Slot(account: -1, waitsForConversion: false)
+    let open = opens.update(taken.account * Int32(stages.count) + taken.stage)
+    if open.pointee.slot == slot { open.pointee = Open() }
+    slots.update(slot).pointee = Slot(account: -1, stage: 0)
     let last = push(1, slot)
     if last >= 0 { slots.update(last).pointee.first = slot }
     return taken
@@ -369,9 +409,9 @@ struct PendingImpressions {
       let impression = impressions[row]
       let owner = Hash.combine(directory.accounts.hash(impression.account), impression.key)
       digest.add(
-        owner: owner, impression.time, impression.clickTime, impression.credit,
+        owner: owner, impression.time, Int64(impression.clickAfter), Int64(impression.credit),
         Int64(bitPattern: directory.ads.hash(impression.ad)),
-        Int64(bitPattern: impression.clickKey))
+        Int64(bitPattern: impression.otherKey))
       load(row, into: example)
       for i in 0..<example.count {
         digest.add(
@@ -382,6 +422,9 @@ struct PendingImpressions {
         digest.add(
           owner: owner, Int64(model), bits(prediction.click), bits(prediction.conversion),
           bits(prediction.value))
+        guard modelWords > PendingImpressions.predictionWords else { continue }
+        digest.add(
+          owner: owner, Int64(model), Int64(told(of: row, model: model).bitPattern))
       }
     }
   }

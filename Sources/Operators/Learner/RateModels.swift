@@ -39,27 +39,25 @@ struct RateModel<Learner: SparseLearner> {
     learner.rates(learner.score(active(example), totals[account]))
   }
 
-  /// Learns what an example is known to be.
+  /// Learns what an example is known to be; returns what the rates were before.
   ///
   /// - Parameters:
   ///   - click: The click's label, or nothing where it is not to be learned now.
-  ///   - credit: The same of a conversion.
+  ///   - conversion: The same of a conversion, where the impression was clicked.
   @inline(__always)
-  func learn(_ example: ExampleFeatures, of account: Int32, click: Label, conversion: Label) {
+  func learn(
+    _ example: ExampleFeatures, of account: Int32, click: Label, conversion: Label
+  ) -> Heads {
     // A snapshot under way keeps the rows as they were.
-    for i in 0..<example.count { _ = coordinates.update(example.rows[i]) }
+    coordinates.willChange(example.rows, count: example.count)
     let features = active(example)
     let total = totals.update(account)
     let score = learner.score(features, total.pointee)
     let rates = learner.rates(score)
-    var labels = Heads(click.value, 0)
-    var weights = Heads(click.isKnown ? 1 : 0, 0)
-    if conversion.isKnown {
-      let known = EntireSpace.example(click: rates.x, conversion: rates.y, credit: conversion.value)
-      labels.y = known.label
-      weights.y = known.weight
-    }
+    let labels = Heads(click.value, conversion.value)
+    let weights = Heads(click.isKnown ? 1 : 0, conversion.isKnown ? 1 : 0)
     learner.learn(features, &total.pointee, score, labels: labels, weights: weights)
+    return rates
   }
 
   /// The numbers of a row and of an account's total, as words.
@@ -220,7 +218,9 @@ enum AnyRateModel {
   }
 
   @inline(__always)
-  func learn(_ example: ExampleFeatures, of account: Int32, click: Label, conversion: Label) {
+  func learn(
+    _ example: ExampleFeatures, of account: Int32, click: Label, conversion: Label
+  ) -> Heads {
     switch self {
     case .ftrl(let model):
       model.learn(example, of: account, click: click, conversion: conversion)

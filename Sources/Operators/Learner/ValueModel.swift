@@ -54,7 +54,7 @@ struct ValueModel {
 
   /// Learns what a conversion, or a part of one, brought.
   func learn(_ example: ExampleFeatures, of account: Int32, amount: Double, weight: Double) {
-    for i in 0..<example.count { _ = coordinates.update(example.rows[i]) }
+    coordinates.willChange(example.rows, count: example.count)
     learner.learn(
       active(example), &totals.update(account).pointee, amount: amount, weight: weight)
   }

@@ -33,6 +33,16 @@ public struct Table<Row: BitwiseCopyable> {
     return address(rows.lowerBound)
   }
 
+  /// Lets rows be changed through their addresses until the next `append`: what `update` does for
+  /// one. O(1), but for what a snapshot under way still has to copy.
+  ///
+  /// - Parameter rows: `count` rows, in any order.
+  @inlinable @inline(__always)
+  public func willChange(_ rows: UnsafePointer<Int32>, count: Int) {
+    guard region.pointee.frozen != nil else { return }
+    for i in 0..<count { region.pointee.willChange(Int(rows[i])) }
+  }
+
   /// Adds a row and returns its number. Amortised O(1).
   @inlinable @discardableResult
   public func append(_ row: Row) -> Int32 {
