@@ -13,17 +13,37 @@ import Testing
     c: { algorithm: ad_predictor }, d: { algorithm: fm, rank: 8 }, e: { l1: 0.1 } }
     """
 
+  /// Everything that watches models, at once and on edge: with warm-up, trials and reports of minutes
+  /// there is something to decide in a short history.
+  private static func watching(_ calibration: String) -> String {
+    """
+    champion: { a: { alpha: 0.000001 } }
+        challengers: { b: { alpha: 0.5 }, c: { algorithm: invariant } }
+        calibration: \(calibration)
+        evaluation: { report_every: 7m, half_life: 1h }
+        drift: { warmup: 10, delta: 0.4, check_every: 1, escalation: 1h }
+        promotion: { trial: 0s, positives: 1, cooldown: 1m, probation: 10m, alpha: 0.5, \
+    calibration_low: 0, calibration_high: 100 }
+    """
+  }
+
   private func records(_ count: Int, _ seed: UInt64) -> [[UInt8]] {
     Learning.history(count, seed: seed, duration: .hours(2), accounts: 3)
   }
 
-  @Test(arguments: ["", LearnerContractTests.models])
+  @Test(
+    arguments: [
+      "", LearnerContractTests.models, LearnerContractTests.watching("platt"),
+      LearnerContractTests.watching("isotonic"), LearnerContractTests.watching("beta"),
+    ])
   func keepsTheContract(_ settings: String) throws {
     var contract = OperatorContract(
       of: Learner.self, named: "learner", topology: try Learning.topology(settings),
       registry: OperatorRegistry.all
     ) { records(250, $0) }
     contract.eventTypes = [.impression]
+    // The histories end with a full hour.
+    contract.holdsBack = settings.contains("report_every: 7m")
     let violations = try contract.violations(seeds: 1...3)
     #expect(violations == [])
   }
@@ -42,8 +62,9 @@ import Testing
   }
 
   /// Crashes, refused commits, torn snapshots and zombies while labels mature.
-  @Test func survivesFaults() throws {
-    let topology = try Learning.topology()
+  @Test(arguments: ["", LearnerContractTests.watching("platt")])
+  func survivesFaults(_ settings: String) throws {
+    let topology = try Learning.topology(settings)
     var (recoveries, outputs, snapshots) = (0, 0, 0)
     for seed in 1...25 as ClosedRange<UInt64> {
       let records = records(200, seed)

@@ -33,6 +33,8 @@ enum Learning {
             \(settings)
         sinks:
           predictions: { from: learner, log: { topic: predictions } }
+          scores: { from: learner, log: { topic: scores } }
+          alerts: { from: learner, log: { topic: alerts } }
           interactions: { from: journeys, log: { topic: interactions } }
           attributions: { from: credits, log: { topic: attributions } }
         """.split(separator: "\n").filter { !$0.allSatisfy { $0 == " " } }.joined(separator: "\n"),
