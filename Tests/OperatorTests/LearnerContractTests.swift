@@ -13,6 +13,20 @@ import Testing
     c: { algorithm: ad_predictor }, d: { algorithm: fm, rank: 8 }, e: { l1: 0.1 } }
     """
 
+  /// Everything that watches models, at once and on edge: with warm-up, trials and reports of minutes
+  /// there is something to decide in a short history.
+  private static func watching(_ calibration: String) -> String {
+    """
+    champion: { a: { alpha: 0.000001 } }
+        challengers: { b: { alpha: 0.5 }, c: { algorithm: invariant } }
+        calibration: \(calibration)
+        evaluation: { report_every: 7m, half_life: 1h }
+        drift: { warmup: 10, delta: 0.4, check_every: 1, escalation: 1h }
+        promotion: { trial: 0s, positives: 1, cooldown: 1m, probation: 10m, alpha: 0.5, \
+    calibration_low: 0, calibration_high: 100 }
+    """
+  }
+
   private func records(_ count: Int, _ seed: UInt64) -> [[UInt8]] {
     Learning.history(count, seed: seed, duration: .hours(2), accounts: 3)
   }
@@ -20,6 +34,8 @@ import Testing
   @Test(
     arguments: [
       "", LearnerContractTests.models, "delay: dfm", "delay: es_dfm\n    wait: 7m", "delay: fnw",
+      LearnerContractTests.watching("platt"), LearnerContractTests.watching("isotonic"),
+      LearnerContractTests.watching("beta"),
     ])
   func keepsTheContract(_ settings: String) throws {
     var contract = OperatorContract(
@@ -27,6 +43,8 @@ import Testing
       registry: OperatorRegistry.all
     ) { records(250, $0) }
     contract.eventTypes = [.impression]
+    // The histories end with a full hour.
+    contract.holdsBack = settings.contains("report_every: 7m")
     let violations = try contract.violations(seeds: 1...3)
     #expect(violations == [])
   }
@@ -37,7 +55,7 @@ import Testing
   }
 
   /// While labels mature.
-  @Test(arguments: ["", "delay: dfm"])
+  @Test(arguments: ["", "delay: dfm", LearnerContractTests.watching("platt")])
   func survivesFaults(_ settings: String) throws {
     try WholeHistories(topology: Learning.topology(settings))
       .expectFaultsAreSurvived(seeds: 1...25, least: 10) { records(200, $0) }

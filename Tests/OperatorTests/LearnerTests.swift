@@ -96,7 +96,7 @@ import Testing
     #expect(known.map { $0["id"] as? String } == ["i1", "i2"])
     #expect(known.map { Estimating.number($0, "conversion") } == [1, 0])
     #expect(scene.driver.counter("learner.credits") == 1)
-    #expect(scene.driver.counter("learner.conversion_labels") == 2)
+    #expect(scene.driver.counter("learner.pctcvr.ftrl.labels") == 2)
     // The value is known since the conversion.
     try scene.send("impression", "i3", at: 101 * minute)
     let value = Estimating.number(try #require(try scene.predictions().last), "value")

@@ -2,14 +2,20 @@
 public struct Alert {
   public enum Kind: UInt8, Sendable, BitwiseCopyable {
     case anomaly
+    case calibration
+    case drift
     case identitySupernode
     case overspend
+    case promotion
 
     public var name: StaticString {
       switch self {
       case .anomaly: "anomaly"
+      case .calibration: "calibration"
+      case .drift: "drift"
       case .identitySupernode: "identity_supernode"
       case .overspend: "overspend"
+      case .promotion: "promotion"
       }
     }
   }
@@ -31,6 +37,11 @@ public struct Alert {
   public var campaign = Identifier.absent
   /// Left out where the alert is not about an ad.
   public var ad = Identifier.absent
+  /// Left out where the alert is not about a model, and which of its predictions it is about.
+  public var model: String?
+  public var head: StaticString?
+  /// Left out where the alert is not about a feature.
+  public var feature: String?
   public var time: EventTime
   public var source: RecordSource
   public var kind: Kind
@@ -64,6 +75,9 @@ public struct Alert {
     json.member("severity", text: severity.name)
     if !campaign.isAbsent { json.member("campaign", campaign) }
     if !ad.isAbsent { json.member("ad", ad) }
+    if let model { json.member("model", text: model) }
+    if let head { json.member("head", text: head) }
+    if let feature { json.member("feature", text: feature) }
     json.member("observed", observed)
     json.member("expected", expected)
     json.member("message", text: message)

@@ -99,6 +99,13 @@ public struct ChampionChallenger: BitwiseCopyable, Sendable, Equatable {
     begin(.trial, at: time)
   }
 
+  /// The challenger of a trial has begun anew, and so does the trial: it counts as one more.
+  public mutating func challengeAnew(at time: Int64) {
+    precondition(phase == .trial, "only a trial begins anew")
+    trials += 1
+    begin(.trial, at: time)
+  }
+
   private mutating func begin(_ phase: Phase, at time: Int64) {
     phaseNumber = phase.rawValue
     since = time

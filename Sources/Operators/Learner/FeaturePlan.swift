@@ -183,6 +183,40 @@ struct FeaturePlan {
 
   // MARK: Features
 
+  /// Calls with every field of the event that `read` was called for last, and what it has there: a
+  /// word's hash and 1, or a number's value. Crosses, the bias and the time of day are no fields.
+  func forEachField(
+    _ own: UnsafeBufferPointer<Feature>,
+    _ body: (_ field: UInt32, _ hash: UInt32, _ value: Double) -> Void
+  ) {
+    for i in 0..<parts.count where found[i].value != 0 {
+      switch parts[i].source {
+      case .bias, .hour, .weekday: continue
+      case .named where takesAll: continue
+      default: body(parts[i].field, found[i].hash, found[i].value)
+      }
+    }
+    guard takesAll else { return }
+    for feature in own {
+      var found = Found(hash: feature.hash, value: 1)
+      if feature.hash == feature.name { number(feature, form(of: feature.name), &found) }
+      if found.value != 0 { body(feature.name, found.hash, found.value) }
+    }
+  }
+
+  /// The fields that `features` calls by their names.
+  static func namedFields(_ settings: Settings) -> [(field: UInt32, name: String)] {
+    guard case .list(let names) = settings["features"] else { return [] }
+    var fields: [(field: UInt32, name: String)] = []
+    for case .text(let name) in names {
+      for part in name.split(separator: "*") where part.hasPrefix("features.") {
+        let own = part.dropFirst("features.".count)
+        if !own.isEmpty { fields.append((hash(own), String(part))) }
+      }
+    }
+    return fields + sources.map { (field($0.name), $0.name) }
+  }
+
   /// Fills an example with an impression's features: words first, then numbers.
   @inline(__always)
   func read(

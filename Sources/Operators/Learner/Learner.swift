@@ -28,7 +28,7 @@ public struct Learner: Operator {
     name: "learner", version: 2,
     summary: "Learns click rate, conversion rate and value of impressions from their features.",
     inputs: [.init(.interactions), .init(.attributions)],
-    outputs: [.predictions],
+    outputs: [.predictions, .scores, .alerts],
     settings: [
       SettingDescription(
         "champion", .mapping(keys: nil, .structure(AnyRateModel.settings)),
@@ -84,7 +84,7 @@ public struct Learner: Operator {
       SettingDescription(
         "wait", .duration(.seconds(1)...(.days(30))), default: "1h",
         meaning: "`es_dfm`: how long after its click a label is first learned."),
-    ])
+    ] + ModelWatch.settings)
 
   static let modelsMax = 8
   private static let window = 16
@@ -93,18 +93,6 @@ public struct Learner: Operator {
   private struct Progress: BitwiseCopyable {
     /// Labels, of clicks and of conversions.
     var learned: Int64 = 0
-  }
-
-  /// How good an account's predictions of one model were: sums over labels that are known.
-  private struct Quality: BitwiseCopyable {
-    var clickLabels: Int64 = 0
-    var clickLoss = 0.0
-    var predictedClicks = 0.0
-    var clicks: Int64 = 0
-    var conversionLabels: Int64 = 0
-    var conversionLoss = 0.0
-    var predictedConversions = 0.0
-    var conversions = 0.0
   }
 
   private let interactions: Stream<Interaction>
@@ -129,8 +117,8 @@ public struct Learner: Operator {
   private let example: ExampleFeatures
   /// By account.
   private let progress: Table<Progress>
-  /// By account times models plus model.
-  private let quality: Table<Quality>
+  /// What is known of how good they are.
+  private let watch: ModelWatch
   private let touched: UnsafeMutablePointer<UInt32>
   /// Impressions that are seen to together.
   private let group: UnsafeMutablePointer<Int32>
@@ -145,11 +133,6 @@ public struct Learner: Operator {
     let unmatchedCredits: Counter
     let retractions: Counter
     let unmatchedRetractions: Counter
-    /// Labels that became known, and the champion's log-loss over them in millionths.
-    let clickLabels: Counter
-    let clickLoss: Counter
-    let conversionLabels: Counter
-    let conversionLoss: Counter
 
     init(_ setup: OperatorSetup) {
       impressions = setup.counter("impressions")
@@ -160,10 +143,6 @@ public struct Learner: Operator {
       unmatchedCredits = setup.counter("credits_unmatched")
       retractions = setup.counter("retractions")
       unmatchedRetractions = setup.counter("retractions_unmatched")
-      clickLabels = setup.counter("click_labels")
-      clickLoss = setup.counter("click_log_loss_millionths")
-      conversionLabels = setup.counter("conversion_labels")
-      conversionLoss = setup.counter("conversion_log_loss_millionths")
     }
   }
 
@@ -201,11 +180,13 @@ public struct Learner: Operator {
     }
     lags = method == .dfm ? ConversionLags(stages: stages.count, in: setup.store) : nil
     value = ValueModel(settings.structure("value"), in: setup.store)
+    watch = ModelWatch(setup, models: models, names: names, rows: rows)
+    // What models said themselves stands behind what was published.
     pending = PendingImpressions(
-      models: kinds.count, isTold: method != .mature, stages: stages, in: setup.store)
+      models: kinds.count * (watch.keepsRaw ? 2 : 1), isTold: method != .mature, stages: stages,
+      in: setup.store)
     example = ExampleFeatures()
     progress = setup.store.table("progress", of: Progress.self)
-    quality = setup.store.table("quality", of: Quality.self)
     touched = .allocate(capacity: 1)
     group = .allocate(capacity: Learner.window)
     counters = Counters(setup)
@@ -218,6 +199,7 @@ public struct Learner: Operator {
     names.deinitialize()
     names.deallocate()
     delayed.deallocate()
+    watch.deallocate()
     pending.deallocate()
     example.deallocate()
     touched.deallocate()
@@ -315,7 +297,6 @@ public struct Learner: Operator {
     value.meet(account)
     lags?.meet(account)
     progress.fill(to: Int(account) + 1, with: Progress())
-    quality.fill(to: (Int(account) + 1) * models.count, with: Quality())
   }
 
   private func show(
@@ -341,13 +322,25 @@ public struct Learner: Operator {
       : pending.add(
         PendingImpressions.Impression(account: account, ad: ad, time: time, key: key),
         event.pointee.id, example)
+    if !isRepeated {
+      watch.shown(
+        event.pointee.id, plan, entry.features(of: event), of: account,
+        at: entry.clock.milliseconds)
+    }
     let worth = value.expected(example, of: account) * 1e6
     for model in 0..<models.count {
-      let rates = models[model].rates(example, of: account)
-      let conversion = delayed.isEmpty ? rates.y : delayed[model].rate(example)
+      var raw = models[model].rates(example, of: account)
+      if !delayed.isEmpty { raw.y = delayed[model].rate(example) }
+      let rates = watch.published(raw, model, ad: ad, of: account)
       let prediction = PendingImpressions.Prediction(
-        click: rates.x, conversion: conversion, value: worth)
-      if row >= 0 { pending.set(prediction, of: row, model: model) }
+        click: rates.x, conversion: rates.y, value: worth)
+      if row >= 0 {
+        pending.set(prediction, of: row, model: model)
+        if watch.keepsRaw {
+          let said = PendingImpressions.Prediction(click: raw.x, conversion: raw.y, value: worth)
+          pending.set(said, of: row, model: models.count + model)
+        }
+      }
       output.append(
         record(
           .shown, model, prediction, ad: ad, account, id: event.pointee.id, shown: time))
@@ -371,7 +364,7 @@ public struct Learner: Operator {
     ad: Int32, _ account: Int32, id: Identifier, shown: Int64
   ) -> PredictionRecord {
     PredictionRecord(
-      stage: stage, isChampion: model == 0, ad: ad,
+      stage: stage, isChampion: model == watch.champion(of: account), ad: ad,
       model: UnsafePointer(names.baseAddress.unsafelyUnwrapped + model),
       version: progress[account].learned, id: id, shown: EventTime(milliseconds: shown),
       click: prediction.click, conversion: prediction.conversion, valueMicros: prediction.value)
@@ -457,7 +450,7 @@ public struct Learner: Operator {
 
   public mutating func timers(_ due: UnsafeBufferPointer<Timer>, _ entry: borrowing Entry) {
     pending.beginEntry()
-    for timer in due {
+    for timer in due where !watch.timer(timer.key, at: entry.clock.milliseconds) {
       let slot = pending.take(Int32(truncatingIfNeeded: timer.key))
       var row = slot.first
       let remaining = lags?.remaining(slot.account, after: Int(slot.stage)) ?? 0
@@ -474,8 +467,8 @@ public struct Learner: Operator {
         touched.pointee = seen
         for i in 0..<count {
           switch Int(slot.stage) {
-          case 0: matureClick(group[i], entry.clock.milliseconds)
-          case lastStage: matureConversion(group[i])
+          case 0: matureClick(group[i], at: entry.clock)
+          case lastStage: matureConversion(group[i], at: entry.clock)
           default: look(group[i], Int(slot.stage), remaining, entry.clock.milliseconds)
           }
         }
@@ -483,13 +476,13 @@ public struct Learner: Operator {
     }
   }
 
-  private func matureClick(_ row: Int32, _ now: Int64) {
+  private func matureClick(_ row: Int32, at now: EventTime) {
     let impression = pending[row]
     learn(
-      row, impression, .clickKnown, click: .known(impression.isClicked ? 1 : 0),
+      row, impression, .clickKnown, at: now, click: .known(impression.isClicked ? 1 : 0),
       conversion: impression.isClicked ? .unknown : .known(0))
     if impression.isClicked {
-      waitOn(row, impression, behind: 0, now)
+      waitOn(row, impression, behind: 0, now.milliseconds)
     } else {
       pending.remove(row)
     }
@@ -529,7 +522,7 @@ public struct Learner: Operator {
       isConverted ? PendingImpressions.Impression.closed : UInt8(truncatingIfNeeded: stage)
   }
 
-  private func matureConversion(_ row: Int32) {
+  private func matureConversion(_ row: Int32, at now: EventTime) {
     count(row, lastStage)
     let impression = pending[row]
     let credit = Learner.label(impression.credit)
@@ -537,18 +530,18 @@ public struct Learner: Operator {
       head.learnMature(example, click: rate, credit: credit, told)
     }
     learn(
-      row, impression, .conversionKnown, click: .unknown, conversion: .known(credit))
+      row, impression, .conversionKnown, at: now, click: .unknown, conversion: .known(credit))
     pending.remove(row)
   }
 
   private func learn(
     _ row: Int32, _ impression: PendingImpressions.Impression, _ stage: PredictionRecord.Stage,
-    click: Label, conversion: Label
+    at now: EventTime, click: Label, conversion: Label
   ) {
     pending.load(row, into: example)
     for model in 0..<models.count {
       let prediction = pending.prediction(of: row, model: model)
-      judge(prediction, impression.account, model, click, conversion)
+      recall(prediction, of: row, model)
       // Of conversions clicks alone teach.
       let rates = models[model].learn(
         example, of: impression.account, click: click,
@@ -566,37 +559,36 @@ public struct Learner: Operator {
     }
     progress.update(impression.account).pointee.learned &+=
       (click.isKnown ? 1 : 0) + (conversion.isKnown ? 1 : 0)
+    watch.judge(
+      ModelWatch.Judged(
+        account: impression.account, ad: impression.ad, shown: impression.time,
+        now: now.milliseconds, isClicked: impression.isClicked, click: click,
+        conversion: conversion))
   }
 
-  /// Scores what was said when the impression was shown.
-  private func judge(
-    _ prediction: PendingImpressions.Prediction, _ account: Int32, _ model: Int, _ click: Label,
-    _ conversion: Label
+  /// Tells the watch what was said when the impression was shown.
+  @inline(__always)
+  private func recall(
+    _ prediction: PendingImpressions.Prediction, of row: Int32, _ model: Int
   ) {
-    let sums = quality.update(account * Int32(models.count) + Int32(model))
-    if click.isKnown {
-      let loss = Rate.logLoss(click.value, prediction.click)
-      sums.pointee.clickLabels &+= 1
-      sums.pointee.clickLoss += loss
-      sums.pointee.predictedClicks += prediction.click
-      if click.value > 0 { sums.pointee.clicks &+= 1 }
-      if model == 0 {
-        counters.clickLabels.add()
-        counters.clickLoss.add(Int64(loss * 1e6))
-      }
-    }
-    if conversion.isKnown {
-      let expected = prediction.click * prediction.conversion
-      let loss = Rate.logLoss(conversion.value, expected)
-      sums.pointee.conversionLabels &+= 1
-      sums.pointee.conversionLoss += loss
-      sums.pointee.predictedConversions += expected
-      sums.pointee.conversions += conversion.value
-      if model == 0 {
-        counters.conversionLabels.add()
-        counters.conversionLoss.add(Int64(loss * 1e6))
-      }
-    }
+    let published = Heads(prediction.click, prediction.conversion)
+    guard watch.keepsRaw else { return watch.recall(model, published: published, raw: published) }
+    let raw = pending.prediction(of: row, model: models.count + model)
+    watch.recall(model, published: published, raw: Heads(raw.click, raw.conversion))
+  }
+
+  public mutating func finish(_ entry: borrowing Entry) {
+    watch.finish(at: entry.clock.milliseconds)
+  }
+
+  public mutating func rebuilt(_ entry: borrowing Entry) {
+    watch.rebuilt(at: entry.clock.milliseconds)
+  }
+
+  public func query(
+    _ query: Query, _ entry: borrowing Entry, to json: inout JSONWriter
+  ) -> Bool {
+    watch.query(query, at: entry.clock.milliseconds, to: &json)
   }
 
   // MARK: State
@@ -635,18 +627,12 @@ public struct Learner: Operator {
           sum.add(owner: owner, Int64(i) << 32 | 1 << 16 | number, word)
           number += 1
         }
-        let quality = quality[account * Int32(models.count) + Int32(i)]
-        sum.add(
-          owner: owner, quality.clickLabels, bits(quality.clickLoss),
-          bits(quality.predictedClicks), quality.clicks)
-        sum.add(
-          owner: owner, quality.conversionLabels, bits(quality.conversionLoss),
-          bits(quality.predictedConversions), bits(quality.conversions))
       }
       value.digest(ofAccount: account, owner, &sum)
       lags?.digest(ofAccount: account, owner, &sum)
     }
     pending.digest(into: &sum, directory, rows, example)
+    watch.digest(into: &sum)
     digest = sum
   }
 }

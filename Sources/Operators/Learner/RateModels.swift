@@ -4,8 +4,8 @@ import Streaming
 /// A learner with its coordinates in tables: one row a feature, one total an account.
 struct RateModel<Learner: SparseLearner> {
   let learner: Learner
-  private let coordinates: Table<Learner.Coordinate>
-  private let totals: Table<Learner.Total>
+  let coordinates: Table<Learner.Coordinate>
+  let totals: Table<Learner.Total>
 
   init(_ learner: Learner, named name: String, in store: StateStore) {
     self.learner = learner

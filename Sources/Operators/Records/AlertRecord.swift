@@ -15,6 +15,12 @@ public struct AlertRecord: StreamRecord {
   public var subject: Subject
   public var observed: Double
   public var expected: Double
+  /// The model that it is about, if any, and which of its predictions.
+  var model: UnsafePointer<PredictionRecord.ModelName>?
+  var head: RateHead?
+  /// The feature that it is about, if any: by its name, or by its hash where no setting names it.
+  var feature: UnsafePointer<PredictionRecord.ModelName>?
+  var featureHash: UInt32?
 
   public init(
     account: Int32, campaign: Int32 = -1, ad: Int32 = -1, kind: Alert.Kind,
@@ -39,6 +45,11 @@ public struct AlertRecord: StreamRecord {
       observed: observed, expected: expected, message: message)
     if campaign >= 0 { alert.campaign = directory.campaigns.name(campaign) }
     if ad >= 0 { alert.ad = directory.ads.name(ad) }
+    alert.model = model?.pointee.text
+    alert.head = head?.name
+    if let featureHash {
+      alert.feature = feature?.pointee.text ?? "features.#\(String(featureHash, radix: 16))"
+    }
     alert.write(to: &json)
     return keyLength
   }
@@ -53,6 +64,16 @@ public struct AlertRecord: StreamRecord {
     case unknownTimeZone
     case beyondBudget
     case budgetCut
+    case featureDrift
+    case driftFound
+    case driftRecovered
+    case forgot
+    case recalibrated
+    case challengerRestarted
+    case promoted
+    case rolledBack
+    case dismissed
+    case confirmed
   }
 
   private var message: StaticString {
@@ -67,6 +88,19 @@ public struct AlertRecord: StreamRecord {
       "a `timezone` that is no IANA name: the one before it stays, UTC at first"
     case .beyondBudget: "spend goes on although the budget is used up: more than was on its way"
     case .budgetCut: "the budget was cut below what is spent"
+    case .featureDrift:
+      "a feature is distributed otherwise than before: its stability index, and what chance gives"
+    case .driftFound:
+      "outcomes have moved away from predictions: mean residuals after and before the change"
+    case .driftRecovered: "outcomes are nearer to predictions again: mean residuals as above"
+    case .forgot: "the model forgets: only this part of its evidence is kept, its weights all are"
+    case .recalibrated: "calibration forgets: only this part of its evidence is kept"
+    case .challengerRestarted: "a challenger begins anew, with what comes from now on"
+    case .promoted: "a challenger proved better and counts from now on: log-loss of both"
+    case .rolledBack:
+      "a promoted model proved worse or lost its calibration: the one before counts again"
+    case .dismissed: "a challenger proved worse and is set aside: log-loss of both"
+    case .confirmed: "a promoted model kept its place: the one before is set aside"
     }
   }
 }

@@ -58,6 +58,7 @@ public struct PredictionRecord: StreamRecord {
     json.member("account", account)
     json.member("id", id)
     json.member("model", text: model.pointee.text)
+    json.member("champion", isChampion)
     json.member("time", context.time)
     json.key("source")
     json.source(context.source)

@@ -28,6 +28,8 @@ public struct StreamType: Hashable, Sendable, CustomStringConvertible {
   public static let attributions = StreamType("attributions")
   /// What a model expected of an impression, and what became of it.
   public static let predictions = StreamType("predictions")
+  /// How good predictions were, by account and campaign, model and head.
+  public static let scores = StreamType("scores", compacted: true)
   /// What is believed about an ad: rates, value, return, and the counts behind them.
   public static let estimates = StreamType("estimates", compacted: true)
   /// How fast a campaign may spend.
