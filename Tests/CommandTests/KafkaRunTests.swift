@@ -46,7 +46,7 @@ struct KafkaRunTests {
       running.send(SIGKILL)
       #expect(running.wait().status == -SIGKILL)
       kills += 1
-      if try scene.committed() < scene.appended { killsAtWork += 1 }
+      if try scene.committed() ?? 0 < scene.appended { killsAtWork += 1 }
     }
     print("seed \(seed): \(kills) kills, \(killsAtWork) of them before the topic's end")
 
@@ -241,7 +241,7 @@ struct KafkaRunTests {
       events: 4_000, slices: 2, seed: 6, to: work.path + "/events.jsonl")
     scene.append(history.slices[0])
     let running = work.start(scene.run + ["-q", "--json"])
-    while running.isRunning, try scene.committed() < scene.appended { usleep(20_000) }
+    while running.isRunning, try scene.committed() ?? 0 < scene.appended { usleep(20_000) }
     running.send(SIGTERM)
     let first = running.wait()
     #expect(first.status == 0, "\(first.errors)")
@@ -265,7 +265,7 @@ struct KafkaRunTests {
       events: 2_000, slices: 1, seed: 7, to: work.path + "/events.jsonl")
     scene.append(history.slices[0])
     let zombie = work.start(scene.run + ["-q"])
-    while zombie.isRunning, try scene.committed() < scene.appended { usleep(20_000) }
+    while zombie.isRunning, try scene.committed() ?? 0 < scene.appended { usleep(20_000) }
     let heir = work.run(scene.run + ["-q", "--json", "--exit-when-idle", "500ms"])
     #expect(heir.status == 0, "\(heir.errors)")
     let outcome = zombie.wait()
