@@ -1,3 +1,4 @@
+import Bidding
 import Events
 import Simulation
 import Streaming
@@ -49,7 +50,7 @@ struct ScriptedCredits: Operator {
     let start: Int64 = 1_800_000_000_000
     private var count = 0
 
-    init(_ delay: String, _ settings: String = "") throws {
+    init(_ delay: String, wait: String = "1m", alpha: Double = 1) throws {
       let registry = OperatorRegistry.all + [OperatorType(ScriptedCredits.self)]
       let topology = try CheckedTopology.parse(
         text: """
@@ -68,7 +69,8 @@ struct ScriptedCredits: Operator {
               click_window: 1m
               conversion_window: 40m
               delay: \(delay)
-              \(settings)
+              wait: \(wait)
+              champion: { main: { alpha: \(alpha) } }
           sinks:
             predictions: { from: learner, log: { topic: predictions } }
             attributions: { from: credits, log: { topic: attributions } }
@@ -116,7 +118,7 @@ struct ScriptedCredits: Operator {
   @Test(arguments: ["dfm", "es_dfm", "fnw"])
   func learnsConversionsAtOnce(_ delay: String) throws {
     let waiting = try Scene("mature")
-    let fast = try Scene(delay, "wait: 2m")
+    let fast = try Scene(delay)
     for scene in [waiting, fast] {
       for i in 0..<20 as Range<Int64> {
         let number = try scene.click(at: i * 10_000)
@@ -145,7 +147,7 @@ struct ScriptedCredits: Operator {
   func whatIsTakenBackIsUnlearned(_ delay: String) throws {
     var rates: [Double] = []
     for variant in 0..<3 {
-      let scene = try Scene(delay, "wait: 1m")
+      let scene = try Scene(delay)
       for i in 0..<40 as Range<Int64> {
         let number = try scene.click(at: i * 1_000)
         if number % 4 == 0 { try scene.credit(number, at: i * 1_000 + 2_000) }
@@ -186,7 +188,7 @@ struct ScriptedCredits: Operator {
   func aConversionBeforeItsClickCountsAsAtOnce(_ delay: String) throws {
     var rates: [Double] = []
     for skew in [0, 900] as [Int64] {
-      let scene = try Scene(delay, "wait: 1m")
+      let scene = try Scene(delay)
       let number = try scene.click(at: 10_000)
       try scene.credit(number, at: 11_000 - skew)
       try scene.advance(10 * Self.minute)
@@ -203,7 +205,7 @@ struct ScriptedCredits: Operator {
     var early: [String: Double] = [:]
     for delay in ["dfm", "es_dfm", "fnw"] {
       var random = SplitMix64(seed: seed)
-      let scene = try Scene(delay, "wait: 1m\n          champion: { main: { alpha: 0.3 } }")
+      let scene = try Scene(delay, alpha: 0.3)
       var due: [(time: Int64, number: Int)] = []
       var sent = 0
       for i in 0..<3_000 as Range<Int64> {
@@ -233,7 +235,7 @@ struct ScriptedCredits: Operator {
   }
 
   @Test func theWaitIsShorterThanTheWindow() throws {
-    let problem = #expect(throws: (any Error).self) { try Scene("es_dfm", "wait: 40m") }
+    let problem = #expect(throws: (any Error).self) { try Scene("es_dfm", wait: "40m") }
     #expect("\(try #require(problem))".contains("not shorter than `conversion_window`"))
   }
 }

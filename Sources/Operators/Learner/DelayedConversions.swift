@@ -143,9 +143,16 @@ struct DelayedConversions {
     descend(example, by: Heads(weight * present.both * present.slope, 0))
   }
 
-  /// A click has come. At this age it says nothing to `dfm`, and to `es_dfm` not yet.
+  /// A click that comes is something to learn from. At this age it says nothing to `dfm`, and to
+  /// `es_dfm` not yet.
+  var learnsClicks: Bool { method == .fnw }
+
+  /// The click rate beside it counts.
+  var usesClickRate: Bool { method != .dfm }
+
+  /// A click has come.
   func learnClick(_ example: ExampleFeatures, click: Double) {
-    if method == .fnw { learnUnclicked(example, click: click) }
+    learnUnclicked(example, click: click)
   }
 
   /// A click that has this credit so far is looked at.
