@@ -59,7 +59,7 @@ import Testing
       known.allSatisfy { $0["conversion"] != nil && Estimating.number($0, "conversion") == 0 })
     try scene.send("impression", "i3", at: 7 * minute)
     let later = try #require(try scene.predictions().last)
-    #expect(Estimating.number(later, "pctr") < 0.4 && Estimating.number(later, "pctcvr") < 0.15)
+    #expect(Estimating.number(later, "pctr") < 0.4 && Estimating.number(later, "pcvr") == 0.5)
     #expect(Estimating.number(later, "version") == 4)
   }
 

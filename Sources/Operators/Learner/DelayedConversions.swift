@@ -40,8 +40,8 @@ enum DelayMethod {
 /// again and again: each time the derivative is what it is now, less that which was learned of this
 /// click before, until its label is final. So nothing is learned twice, what proves wrong is taken
 /// back, and in the end the head has learned what it would have from final labels. Delays are those
-/// of the account (`ConversionLags`): a rate for every feature, learned beside the probability, makes
-/// early clicks say only how large both are together, and one grew for what the other lacked.
+/// of the account (`ConversionLags`): of a probability and a rate of delays for every feature, young
+/// clicks would tell the product alone.
 ///
 /// `es_dfm` and `fnw` learn from all impressions, by the loss of pCTCVR, conversions whenever they
 /// come, with weights that make it right on average. The second lane of `es_dfm` is the log-odds of a
@@ -143,9 +143,16 @@ struct DelayedConversions {
     descend(example, by: Heads(weight * present.both * present.slope, 0))
   }
 
-  /// A click has come. At this age it says nothing to `dfm`, and to `es_dfm` not yet.
+  /// A click that comes is something to learn from. At this age it says nothing to `dfm`, and to
+  /// `es_dfm` not yet.
+  var learnsClicks: Bool { method == .fnw }
+
+  /// The click rate beside it counts.
+  var usesClickRate: Bool { method != .dfm }
+
+  /// A click has come.
   func learnClick(_ example: ExampleFeatures, click: Double) {
-    if method == .fnw { learnUnclicked(example, click: click) }
+    learnUnclicked(example, click: click)
   }
 
   /// A click that has this credit so far is looked at.

@@ -396,6 +396,7 @@ public struct Learner: Operator {
       time < impression.time &+ clickWindow
     else { return counters.unmatchedClicks.add() }
     pending.click(row, key, after: max(time &- impression.time, 0))
+    guard let head = delayed.first, head.learnsClicks else { return }
     tell(row, of: account) { head, rate, _ in head.learnClick(example, click: rate) }
   }
 
@@ -409,7 +410,9 @@ public struct Learner: Operator {
     pending.load(row, into: example)
     for model in 0..<models.count {
       var told = pending.told(of: row, model: model)
-      learn(delayed[model], models[model].rates(example, of: account).x, &told)
+      let head = delayed[model]
+      let rate = head.usesClickRate ? models[model].rates(example, of: account).x : 0
+      learn(head, rate, &told)
       pending.set(told, of: row, model: model)
     }
   }
@@ -455,16 +458,13 @@ public struct Learner: Operator {
       var row = slot.first
       let remaining = lags?.remaining(slot.account, after: Int(slot.stage)) ?? 0
       while row >= 0 {
-        // What the next ones need is fetched side by side.
         var count = 0
-        var seen: UInt32 = 0
         while row >= 0, count < Learner.window {
           group[count] = row
-          seen ^= pending.touchParts(row)
           count += 1
-          row = pending[row].next
+          row = pending.next(row)
         }
-        touched.pointee = seen
+        touched.pointee = pending.touch(group, count: count)
         for i in 0..<count {
           switch Int(slot.stage) {
           case 0: matureClick(group[i], at: entry.clock)
@@ -599,6 +599,9 @@ public struct Learner: Operator {
       let event = batch[i]
       let account = NameTable.mix(0, event.pointee.account.hash)
       seen ^= pending.touch(Learner.key(.impression, account, event.pointee.id.hash))
+      if !event.pointee.clickID.isAbsent {
+        seen ^= pending.touch(Learner.key(.clickID, account, event.pointee.clickID.hash))
+      }
     }
     // Stored, so that the loads are not optimised away.
     touched.pointee = seen

@@ -22,8 +22,6 @@ struct PendingImpressions {
     var clickAfter: Int32 = -1
     /// Of conversions, in millionths; not below 0.
     var credit: Int32 = 0
-    /// The next of its slot, or the next free row; -1 at the end.
-    var next: Int32 = -1
     /// First word of its features.
     var features: Int32 = -1
     var text: Int32 = -1
@@ -91,6 +89,9 @@ struct PendingImpressions {
   }
 
   private let impressions: Table<Impression>
+  /// By impression: the next of its slot, or the next free row; -1 at the end. Apart from the rest, so
+  /// that a slot is walked without waiting for each impression's memory.
+  private let links: Table<Int32>
   private let slots: Table<Slot>
   /// By account times stages plus stage.
   private let opens: Table<Open>
@@ -116,6 +117,7 @@ struct PendingImpressions {
     self.stages = .allocate(capacity: stages.count)
     _ = self.stages.initialize(from: stages)
     impressions = store.table("pending", of: Impression.self)
+    links = store.table("pending.links", of: Int32.self)
     slots = store.table("pending.slots", of: Slot.self)
     opens = store.table("pending.open", of: Open.self)
     let wordsMax = 4 * FeaturePlan.featuresMax + modelWords * models
@@ -192,8 +194,11 @@ struct PendingImpressions {
 
   private func place(_ impression: Impression) -> Int32 {
     let row = free[0].first
-    guard row >= 0 else { return impressions.append(impression) }
-    shift(0, to: impressions[row].next)
+    guard row >= 0 else {
+      links.append(-1)
+      return impressions.append(impression)
+    }
+    shift(0, to: links[row])
     impressions.update(row).pointee = impression
     return row
   }
@@ -284,9 +289,29 @@ struct PendingImpressions {
     }
   }
 
-  /// Loads what maturing begins with; returns something of it.
+  /// The next of its slot; -1 at the end.
   @inline(__always)
-  func touchParts(_ row: Int32) -> UInt32 { parts[impressions.address(row).pointee.features] }
+  func next(_ row: Int32) -> Int32 { links[row] }
+
+  /// Loads what is needed of impressions whose labels become known, side by side instead of one
+  /// after the other; returns something of it.
+  @inline(__always)
+  func touch(_ rows: UnsafePointer<Int32>, count: Int) -> UInt32 {
+    var seen: UInt32 = 0
+    for i in 0..<count { seen ^= UInt32(bitPattern: impressions.address(rows[i]).pointee.text) }
+    for i in 0..<count {
+      let impression = impressions.address(rows[i])
+      let length = wordCount(Int(impression.pointee.words), Int(impression.pointee.numbers))
+      let words = parts.address(impression.pointee.features)
+      // Lines of 16 words.
+      for word in stride(from: 0, to: length, by: 16) { seen ^= words[word] }
+      seen ^= words[length - 1] ^ index.pointee.touch(impression.pointee.key)
+      if impression.pointee.otherKey != 0 {
+        seen ^= index.pointee.touch(impression.pointee.otherKey)
+      }
+    }
+    return seen
+  }
 
   /// Its id; valid until an impression is added, through the entry in which it is removed.
   func id(_ row: Int32) -> Identifier {
@@ -335,11 +360,10 @@ struct PendingImpressions {
     if lastPiece >= 0 {
       parts.update(lastPiece).pointee = UInt32(bitPattern: impression.features)
     }
-    let freed = impressions.update(row)
-    freed.pointee.followed = Impression.unused
-    freed.pointee.next = -1
+    impressions.update(row).pointee.followed = Impression.unused
+    links.update(row).pointee = -1
     let lastRow = push(0, row)
-    if lastRow >= 0 { impressions.update(lastRow).pointee.next = row }
+    if lastRow >= 0 { links.update(lastRow).pointee = row }
   }
 
   // MARK: Slots
@@ -373,9 +397,9 @@ struct PendingImpressions {
 
   private func append(_ row: Int32, to slot: Int32) {
     let list = slots.update(slot)
-    impressions.update(row).pointee.next = -1
+    links.update(row).pointee = -1
     if list.pointee.last >= 0 {
-      impressions.update(list.pointee.last).pointee.next = row
+      links.update(list.pointee.last).pointee = row
     } else {
       list.pointee.first = row
     }
