@@ -179,7 +179,7 @@ struct ScriptedCredits: Operator {
     try scene.credit(number, at: 102 * Self.minute, back: true)
     #expect(scene.driver.counter("learner.retractions_unmatched") == 1)
     #expect(scene.driver.counter("learner.retractions") == 0)
-    #expect(scene.driver.counter("learner.pctcvr.ftrl.labels") == 1)
+    #expect(scene.driver.counter("learner.pctcvr.main.labels") == 1)
     #expect(scene.driver.digest != digest, "the people behind it still know the conversion")
   }
 
