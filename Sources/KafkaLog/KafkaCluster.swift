@@ -103,10 +103,11 @@ public final class KafkaCluster: Sendable {
     ]
   }
 
-  /// What a user may set otherwise. The client pauses fetching for a fixed second once it holds
-  /// `queued.min.messages`: memory is bounded by bytes instead, per partition of a topic.
+  /// What a user may set otherwise. Memory is bounded by bytes alone, per partition of a topic. A
+  /// client before 2.2.0 that holds as much looks again after a second, or after the answer to a
+  /// fetch of other partitions: one that waits for records keeps a partition waiting that has some.
   private static let consumerPreferences = [
-    ("queued.min.messages", "10000000"),
+    ("queued.min.messages", "10000000"), ("fetch.wait.max.ms", "100"),
     ("fetch.queue.backoff.ms", "10"), ("socket.nagle.disable", "true"),
     ("reconnect.backoff.max.ms", "1000"),
   ]

@@ -165,8 +165,27 @@ final class KafkaScene {
     return sum
   }
 
+  /// Opens the transactions of all partitions, which ends whatever is under way there.
+  func abortTransactions() throws {
+    for partition in 0..<Int32(partitions) {
+      let id = settings.transactionalID(partition)
+      try KafkaClient(
+        .producer, settings, owned: [("transactional.id", id)], preferred: []
+      ).openTransactions(id)
+    }
+  }
+
+  /// Records of a topic that are in aborted transactions.
+  func aborted(_ name: String) throws -> Int {
+    var all = settings
+    all.readsUncommitted = true
+    return try values(name, on: KafkaCluster(all)).count - values(name, on: cluster).count
+  }
+
   /// What a consumer of a sink sees that reads what is committed.
-  func published(_ sink: String) throws -> [String] {
+  func published(_ sink: String) throws -> [String] { try values(sink, on: cluster) }
+
+  private func values(_ sink: String, on cluster: KafkaCluster) throws -> [String] {
     var values: [String] = []
     for partition in 0..<Int32(partitions) {
       let input = try KafkaInput(

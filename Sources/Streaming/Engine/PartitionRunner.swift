@@ -36,8 +36,9 @@ package final class PartitionRunner {
   private var recovery: Recovery?
   /// State is given up, and where it begins anew has to be committed, whether anything comes or not.
   private var hasGivenUp = false
-  /// State is rebuilt and has to be kept before anything is published of it.
-  private var isKeepingRebuilt = false
+  private var warmStart: WarmStart?
+  /// State was made of what is past, and has to be kept before anything is published of it.
+  private var isKeepingState = false
   /// The epoch and the number of the snapshot that state was loaded from.
   private var loadedFrom: (epoch: Epoch, number: Int64)?
   private var snapshot: SnapshotWriting?
@@ -141,8 +142,16 @@ package final class PartitionRunner {
 
   private func recover(_ committed: CommitPoint?, now: Int64) throws(LogError) {
     var loaded: SnapshotHeader?
-    if let committed, !rebuilds { loaded = try loadNewest(upTo: committed.number) }
+    // Before the first commit there is the one of a warm start at most.
+    if !rebuilds { loaded = try loadNewest(upTo: committed?.number ?? 0) }
     commits.start(at: committed)
+    if let history = options.history {
+      if loaded == nil, committed == nil { return try warm(history) }
+      options.notify(
+        Notice(
+          .info, partition: options.partition,
+          "the history is not read again: there is state that goes on"))
+    }
     if let loaded {
       lastSnapshotNumber = loaded.number
       try sequencer.start(at: nil)
@@ -152,6 +161,7 @@ package final class PartitionRunner {
       if loaded.epoch.isRebuild, epoch == loaded.epoch {
         epochIsNew = loaded.number == epoch.snapshot
       }
+      if committed == nil { epochIsNew = true }
     }
     var journal: [Recovery.Record] = []
     if loaded == nil {
@@ -334,16 +344,16 @@ package final class PartitionRunner {
 
   // MARK: Steps
 
-  package var isRecovering: Bool { recovery != nil }
+  package var isRecovering: Bool { recovery != nil || warmStart != nil }
 
   /// Part of the past that is processed again; 1 when none is left.
-  var recoveredPart: Double { recovery?.donePart ?? 1 }
+  var recoveredPart: Double { recovery?.donePart ?? warmStart?.donePart ?? 1 }
 
   /// When there may be something to do that no record and no answer announces, in monotonic ms.
   /// For a live partition that has nothing to do now.
   package func wakesAt(now: Int64) -> Int64 {
     var at = Int64.max
-    if recovery == nil {
+    if !isRecovering {
       if snapshot != nil || wantsSnapshot { return now }
       if snapshots != nil, let every = options.snapshotEvery { at = lastSnapshotAt + every }
       if !commits.isBusy, hasUncommitted { at = min(at, commits.sealedAt + options.commitEvery) }
@@ -357,8 +367,9 @@ package final class PartitionRunner {
     try pollCommits(now: now)
     tendReport(now: now)
     if recovery != nil { return try recoverStep(now: now) }
+    if let warmStart { return try step(warmStart, now: now) }
     try tendSnapshot(now: now)
-    if isKeepingRebuilt { return try awaitRebuiltSnapshot() }
+    if isKeepingState { return try awaitKeptState() }
     guard !isBackedUp else { return .waiting }
     if let speed = options.speed { sequencer.pace(speed, startedAt: startedAt, now: now) }
     let isCopying = snapshot.map { !$0.isCopied } ?? false
@@ -418,28 +429,70 @@ package final class PartitionRunner {
     epoch.isRebuild = true
     epochIsNew = true
     beginJournal()
-    guard snapshots != nil else { return .advanced }
-    isKeepingRebuilt = true
-    lastSnapshotNumber = -1
-    try beginSnapshot(now: now)
+    if snapshots != nil { try keepState(now: now) }
     return .advanced
   }
 
+  private func keepState(now: Int64) throws(LogError) {
+    isKeepingState = true
+    lastSnapshotNumber = -1
+    try beginSnapshot(now: now)
+  }
+
   /// Nothing else is done meanwhile: `tendSnapshot` writes it.
-  private func awaitRebuiltSnapshot() throws(LogError) -> Sequencer.Progress {
+  private func awaitKeptState() throws(LogError) -> Sequencer.Progress {
     if snapshot != nil { return .waiting }
+    let what = epoch.isRebuild ? "rebuilt state" : "state of the history"
     guard lastSnapshotNumber == epoch.snapshot else {
       throw LogError(
         .unavailable,
-        "the rebuilt state could not be written as snapshot \(epoch.snapshot); nothing was changed: "
-          + "make room where snapshots go, and start again with --rebuild")
+        "the \(what) could not be written as snapshot \(epoch.snapshot); nothing was changed: "
+          + "make room where snapshots go, and start again as before")
     }
-    isKeepingRebuilt = false
-    options.didRebuild()
+    isKeepingState = false
+    if epoch.isRebuild { options.didRebuild() }
     options.notify(
       Notice(
         .info, partition: options.partition,
-        "rebuilt up to commit \(epoch.snapshot); what stands is published again"))
+        epoch.isRebuild
+          ? "rebuilt up to commit \(epoch.snapshot); what stands is published again"
+          : "learned from \(core.state[0].records) records of history; the log goes on "
+            + "at \(sequencer.nextOffsets)"))
+    return .advanced
+  }
+
+  // MARK: Warm start
+
+  private func warm(_ history: History) throws(LogError) {
+    guard snapshots != nil else {
+      throw LogError(
+        .configuration,
+        "a history is learned from once and kept as a snapshot, and the topology has no `snapshots`"
+      )
+    }
+    for ((input, first), next) in zip(zip(log.inputs, try log.firstOffsets()), history.nextOffsets)
+    where first > next {
+      throw LogError(
+        .missing,
+        "the history of \(input.topic) partition \(input.partition) ends before offset \(next), and "
+          + "the topic begins at \(first): what lies between is lost. Bring a longer history")
+    }
+    warmStart = try WarmStart(history, core: core, options: options)
+    core.outputsEnabled = false
+    options.notify(
+      Notice(.info, partition: options.partition, "learning from history, with outputs off"))
+  }
+
+  /// State is kept as snapshot 0 before the first commit: until then nothing has changed, and from
+  /// then on the history is not needed any more.
+  private func step(_ warmStart: WarmStart, now: Int64) throws(LogError) -> Sequencer.Progress {
+    guard try warmStart.step(now: now) else { return .advanced }
+    self.warmStart = nil
+    try sequencer.start(at: nil)
+    core.outputsEnabled = true
+    core.rebuilt()
+    beginJournal()
+    try keepState(now: now)
     return .advanced
   }
 
@@ -663,7 +716,7 @@ package final class PartitionRunner {
     try pollCommits(now: now)
     tendReport(now: now)
     // In recovery nothing new was made; what is committed stands.
-    if recovery != nil, options.mode == .live { return !commits.isBusy }
+    if isRecovering, options.mode == .live { return !commits.isBusy }
     if hasUncommitted {
       if !commits.isBusy { seal(now: now) }
       return false
@@ -695,10 +748,10 @@ package final class PartitionRunner {
   /// Goes on after `park`, once its work on the commit queue is over. False where somebody else
   /// has committed meanwhile: then this state is out of date, and of no more use. Nor is there any
   /// to go on from where the partition was given up before it was opened, or before what was
-  /// rebuilt of it was kept.
+  /// made of what is past was kept.
   package func resume(now: Int64) throws(LogError) -> Bool {
     let committed = try log.committed()
-    guard core.inputStates.count == log.inputs.count, !isKeepingRebuilt,
+    guard core.inputStates.count == log.inputs.count, !isKeepingState,
       commits.resume(at: committed, now: now)
     else { return false }
     lastSnapshotAt = now

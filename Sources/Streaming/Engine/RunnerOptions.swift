@@ -48,6 +48,8 @@ public struct RunnerOptions: Sendable {
   public var rebuilds: @Sendable () -> Bool = { false }
   /// Called from any thread when that is done and kept.
   public var didRebuild: @Sendable () -> Void = {}
+  /// Live, where nothing is committed yet: what is learned before the log's first record is taken.
+  public var history: History?
   /// State that no log and no snapshot holds any more may be given up.
   public var acceptLoss: Bool
   /// A replay stops before the first event at or after this time.
