@@ -51,7 +51,7 @@ public final class SimulatedBroker: Sendable {
   }
 
   /// Removes an input's records before an offset, as retention does.
-  public func removeRecords(before offset: Int64, of input: Int = 0) {
+  public func forgetRecords(before offset: Int64, of input: Int = 0) {
     state.withLock { $0.firstOffsets[input] = max($0.firstOffsets[input], offset) }
   }
 

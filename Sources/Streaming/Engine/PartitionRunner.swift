@@ -748,7 +748,7 @@ package final class PartitionRunner {
   /// Goes on after `park`, once its work on the commit queue is over. False where somebody else
   /// has committed meanwhile: then this state is out of date, and of no more use. Nor is there any
   /// to go on from where the partition was given up before it was opened, or before what was
-  /// rebuilt of it was kept.
+  /// made of what is past was kept.
   package func resume(now: Int64) throws(LogError) -> Bool {
     let committed = try log.committed()
     guard core.inputStates.count == log.inputs.count, !isKeepingState, warmStart == nil,

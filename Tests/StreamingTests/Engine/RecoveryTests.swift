@@ -97,7 +97,7 @@ import Testing
     world.feed(50..<100)
     try world.run(topology, snapshot: false)
     world.feed(100..<(100 + max(new, Int(first) - 100)))
-    world.broker.removeRecords(before: first)
+    world.broker.forgetRecords(before: first)
     let error = failure { try world.run(topology) }
     #expect(error?.kind == .missing && error?.message.contains("--accept-loss") == true)
     let commits = world.broker.commitNumber
