@@ -114,7 +114,7 @@ import Testing
     let records = Living.history(Self.half, seed: 54).records
     let topology = try Living.topology()
     let broker = LivingPartition.broker(records)
-    broker.removeRecords(before: 600)
+    broker.forgetRecords(before: 600)
     #expect {
       _ = try LivingPartition.start(topology, broker, history: history(records, to: 599))
     } throws: { error in
