@@ -12,25 +12,27 @@ import Testing
         challengers: { a: { algorithm: invariant }, b: { algorithm: bayes, memory: 0.99 }, \
     c: { algorithm: ad_predictor }, d: { algorithm: fm, rank: 8 }, e: { l1: 0.1 } }
     """
+  private static let published = "models: { publish: true, every: 2m, whole: 10m, chunk: 4096 }"
 
   private func records(_ count: Int, _ seed: UInt64) -> [[UInt8]] {
     Learning.history(count, seed: seed, duration: .hours(2), accounts: 3)
   }
 
-  @Test(arguments: ["", LearnerContractTests.models])
+  @Test(arguments: ["", LearnerContractTests.models, LearnerContractTests.published])
   func keepsTheContract(_ settings: String) throws {
     var contract = OperatorContract(
       of: Learner.self, named: "learner", topology: try Learning.topology(settings),
       registry: OperatorRegistry.all
     ) { records(250, $0) }
     contract.eventTypes = [.impression]
+    contract.holdsBack = settings == Self.published
     let violations = try contract.violations(seeds: 1...3)
     #expect(violations == [])
   }
 
   @Test func batchesMayBeCutAnywhere() throws {
     let replaying = Replaying(
-      topology: try Learning.topology(), registry: OperatorRegistry.all)
+      topology: try Learning.topology(Self.published), registry: OperatorRegistry.all)
     let records = records(1_500, 5)
     let whole = try replaying.run(records, publishAtEnd: true)
     #expect(whole.outputs.count > 1_500)
@@ -43,7 +45,7 @@ import Testing
 
   /// Crashes, refused commits, torn snapshots and zombies while labels mature.
   @Test func survivesFaults() throws {
-    let topology = try Learning.topology()
+    let topology = try Learning.topology(Self.published)
     var (recoveries, outputs, snapshots) = (0, 0, 0)
     for seed in 1...25 as ClosedRange<UInt64> {
       let records = records(200, seed)

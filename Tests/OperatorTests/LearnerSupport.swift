@@ -33,6 +33,7 @@ enum Learning {
             \(settings)
         sinks:
           predictions: { from: learner, log: { topic: predictions } }
+          models: { from: learner, log: { topic: models } }
           interactions: { from: journeys, log: { topic: interactions } }
           attributions: { from: credits, log: { topic: attributions } }
         """.split(separator: "\n").filter { !$0.allSatisfy { $0 == " " } }.joined(separator: "\n"),

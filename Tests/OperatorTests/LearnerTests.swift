@@ -157,6 +157,7 @@ import Testing
     ("champion: {}", "exactly one"),
     ("champion: { a: {}, b: {} }", "exactly one"),
     ("challengers: { ftrl: {} }", "which is the champion"),
+    ("champion: { a: { algorithm: fm } }\n    models: { publish: true }", "`a` is `fm`"),
   ])
   func settingsAreChecked(_ settings: (String, String)) throws {
     let problem = #expect(throws: (any Error).self) { try Scene(settings.0) }

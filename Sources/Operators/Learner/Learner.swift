@@ -23,7 +23,7 @@ public struct Learner: Operator {
     name: "learner", version: 1,
     summary: "Learns click rate, conversion rate and value of impressions from their features.",
     inputs: [.init(.interactions), .init(.attributions)],
-    outputs: [.predictions],
+    outputs: [.predictions, .models],
     settings: [
       SettingDescription(
         "champion", .mapping(keys: nil, .structure(AnyRateModel.settings)),
@@ -72,6 +72,9 @@ public struct Learner: Operator {
       SettingDescription(
         "delay", .choice(["mature"]), default: "mature",
         meaning: "When a label is learned: `mature`, when nothing can change it any more."),
+      SettingDescription(
+        "models", .structure(ModelPublisher.settings), default: "{}",
+        meaning: "What bidders are told, so that they can score by themselves."),
     ])
 
   static let modelsMax = 8
@@ -79,7 +82,7 @@ public struct Learner: Operator {
 
   /// What was learned of an account.
   private struct Progress: BitwiseCopyable {
-    /// Labels, of clicks and of conversions.
+    /// Labels, of clicks and of conversions, and values.
     var learned: Int64 = 0
   }
 
@@ -109,6 +112,7 @@ public struct Learner: Operator {
   private let models: UnsafeMutableBufferPointer<AnyRateModel>
   private let names: UnsafeMutableBufferPointer<PredictionRecord.ModelName>
   private let value: ValueModel
+  private let publisher: ModelPublisher
   private let pending: PendingImpressions
   private let example: ExampleFeatures
   /// By account.
@@ -171,6 +175,8 @@ public struct Learner: Operator {
       names.initializeElement(at: i, to: .init(text: kind.name))
     }
     value = ValueModel(settings.structure("value"), in: setup.store)
+    publisher = try ModelPublisher(
+      setup, champion: kinds[0], model: models[0], value: value, rows: rows)
     pending = PendingImpressions(models: kinds.count, clickWindow: clickWindow, in: setup.store)
     example = ExampleFeatures()
     progress = setup.store.table("progress", of: Progress.self)
@@ -186,6 +192,7 @@ public struct Learner: Operator {
     models.deallocate()
     names.deinitialize()
     names.deallocate()
+    publisher.deallocate()
     pending.deallocate()
     example.deallocate()
     touched.deallocate()
@@ -233,7 +240,7 @@ public struct Learner: Operator {
     }
     for i in 0..<attributions.count where attributions[i].isPrimary && attributions[i].isAttributed
     {
-      credit(attributions[i])
+      credit(attributions[i], entry)
     }
   }
 
@@ -254,6 +261,7 @@ public struct Learner: Operator {
     rows.meet(account)
     for model in models { model.meet(account) }
     value.meet(account)
+    publisher.meet(account)
     progress.fill(to: Int(account) + 1, with: Progress())
     quality.fill(to: (Int(account) + 1) * models.count, with: Quality())
   }
@@ -269,7 +277,7 @@ public struct Learner: Operator {
     counters.impressions.add()
     plan.read(event, entry.features(of: event), interaction.pointee.journey, into: example)
     example.join()
-    rows.find(example, of: account) { row, feature in add(row, feature) }
+    rows.find(example, of: account) { row, feature in add(row, feature, of: account) }
     let time = event.pointee.time.milliseconds
     let accountHash = directory.accounts.hash(account)
     let key = Learner.key(.impression, accountHash, event.pointee.id.hash)
@@ -299,9 +307,10 @@ public struct Learner: Operator {
   }
 
   @inline(never)
-  private func add(_ row: Int32, _ feature: UInt32) {
+  private func add(_ row: Int32, _ feature: UInt32, of account: Int32) {
     for model in models { model.add(row, feature, of: rows.count) }
     value.add(row, of: rows.count)
+    publisher.add(row, of: account)
   }
 
   private func record(
@@ -312,7 +321,8 @@ public struct Learner: Operator {
       stage: stage, isChampion: model == 0, ad: ad,
       model: UnsafePointer(names.baseAddress.unsafelyUnwrapped + model),
       version: progress[account].learned, id: id, shown: EventTime(milliseconds: shown),
-      click: prediction.click, conversion: prediction.conversion, valueMicros: prediction.value)
+      click: prediction.click, conversion: prediction.conversion, valueMicros: prediction.value,
+      isExact: publisher.isExact)
   }
 
   private func wait(_ row: Int32, of account: Int32, from time: Int64, forConversion: Bool) {
@@ -344,7 +354,7 @@ public struct Learner: Operator {
     pending.click(row, key, at: max(time, impression.time))
   }
 
-  private func credit(_ credited: AttributionRecord) {
+  private func credit(_ credited: AttributionRecord, _ entry: borrowing Entry) {
     guard credited.touch.isClick, credited.creditMillionths > 0 else { return }
     let key = Learner.key(
       .click, directory.accounts.hash(credited.account), Hash.text(credited.touch.id.bytes))
@@ -358,6 +368,8 @@ public struct Learner: Operator {
     value.learn(
       example, of: credited.account, amount: Double(credited.value.micros) / 1e6 / part,
       weight: part)
+    progress.update(credited.account).pointee.learned &+= 1
+    publisher.change(example, of: credited.account, at: entry.clock, isDue: false)
   }
 
   // MARK: Labels
@@ -365,6 +377,10 @@ public struct Learner: Operator {
   public mutating func timers(_ due: UnsafeBufferPointer<Timer>, _ entry: borrowing Entry) {
     pending.beginEntry()
     for timer in due {
+      if ModelPublisher.owns(timer) {
+        publisher.take(timer, at: entry.clock)
+        continue
+      }
       let slot = pending.take(Int32(truncatingIfNeeded: timer.key))
       var row = slot.first
       while row >= 0 {
@@ -379,18 +395,29 @@ public struct Learner: Operator {
         }
         touched.pointee = seen
         for i in 0..<count {
-          if slot.waitsForConversion { matureConversion(group[i]) } else { matureClick(group[i]) }
+          if slot.waitsForConversion {
+            matureConversion(group[i], entry)
+          } else {
+            matureClick(group[i], entry)
+          }
         }
       }
     }
+    publisher.publishDue(at: entry.clock) { progress[$0].learned }
   }
 
-  private func matureClick(_ row: Int32) {
+  public mutating func finish(_ entry: borrowing Entry) {
+    publisher.finish(at: entry.clock) { progress[$0].learned }
+  }
+
+  public mutating func rebuilt(_ entry: borrowing Entry) { publisher.rebuilt(at: entry.clock) }
+
+  private func matureClick(_ row: Int32, _ entry: borrowing Entry) {
     let impression = pending[row]
     let isClicked = impression.clickTime >= 0
     learn(
       row, impression, .clickKnown, click: .known(isClicked ? 1 : 0),
-      conversion: isClicked ? .unknown : .known(0))
+      conversion: isClicked ? .unknown : .known(0), entry)
     if isClicked {
       wait(row, of: impression.account, from: impression.clickTime, forConversion: true)
     } else {
@@ -398,18 +425,18 @@ public struct Learner: Operator {
     }
   }
 
-  private func matureConversion(_ row: Int32) {
+  private func matureConversion(_ row: Int32, _ entry: borrowing Entry) {
     let impression = pending[row]
     let credit = min(impression.credit, Attribution.whole)
     learn(
       row, impression, .conversionKnown, click: .unknown,
-      conversion: .known(Double(credit) / Double(Attribution.whole)))
+      conversion: .known(Double(credit) / Double(Attribution.whole)), entry)
     pending.remove(row)
   }
 
   private func learn(
     _ row: Int32, _ impression: PendingImpressions.Impression, _ stage: PredictionRecord.Stage,
-    click: Label, conversion: Label
+    click: Label, conversion: Label, _ entry: borrowing Entry
   ) {
     pending.load(row, into: example)
     for model in 0..<models.count {
@@ -425,6 +452,7 @@ public struct Learner: Operator {
     }
     progress.update(impression.account).pointee.learned &+=
       (click.isKnown ? 1 : 0) + (conversion.isKnown ? 1 : 0)
+    publisher.change(example, of: impression.account, at: entry.clock, isDue: true)
   }
 
   /// Scores what was said when the impression was shown.
@@ -504,6 +532,7 @@ public struct Learner: Operator {
       value.digest(ofAccount: account, owner, &sum)
     }
     pending.digest(into: &sum, directory, rows, example)
+    publisher.digest(into: &sum)
     digest = sum
   }
 }

@@ -28,6 +28,8 @@ public struct StreamType: Hashable, Sendable, CustomStringConvertible {
   public static let attributions = StreamType("attributions")
   /// What a model expected of an impression, and what became of it.
   public static let predictions = StreamType("predictions")
+  /// What a bidder needs to score by itself: weights, in parts.
+  public static let models = StreamType("models")
   /// What is believed about an ad: rates, value, return, and the counts behind them.
   public static let estimates = StreamType("estimates", compacted: true)
   /// How fast a campaign may spend.
