@@ -26,8 +26,8 @@ struct ModelPublisher {
     SettingDescription(
       "whole", .duration(.minutes(1)...(.days(30))), default: "1h",
       meaning: """
-        How often all weights of an account are published again. A topic that keeps its records \
-        for three times as long always holds a whole model.
+        How often all weights of an account are published again; at least twice `every`. A topic \
+        that keeps its records for three times as long always holds a whole model.
         """),
     SettingDescription(
       "chunk", .integer(4_096...900_000), default: "262144",
@@ -58,6 +58,8 @@ struct ModelPublisher {
     var isNew = true
     /// A timer is set for the next publication.
     var isWaiting = false
+    /// It stands in `due`; never between two entries.
+    var isDue = false
     /// Of the last record.
     var sequence: Int64 = 0
     /// Of the last publication, and of the last sweep's beginning; `never` before.
@@ -118,6 +120,11 @@ struct ModelPublisher {
         setting: "models.publish",
         message: "`models` publishes `ftrl` and `invariant`; the champion `\(champion.name)` is "
           + "`\(champion.settings.text("algorithm"))`")
+    }
+    guard whole >= 2 * every else {
+      throw SettingProblem(
+        setting: "models.whole",
+        message: "`whole` is \(settings["whole"].text); expected at least twice `every`")
     }
     let hashing = ModelRecord.Hashing(setup.settings)
     let prior = setup.settings.structure("prior")
@@ -250,7 +257,9 @@ struct ModelPublisher {
   }
 
   private func publishSoon(_ account: Int32) {
-    if !due.pointee.contains(account) { due.pointee.append(account) }
+    guard !accounts[account].isDue else { return }
+    accounts.update(account).pointee.isDue = true
+    due.pointee.append(account)
   }
 
   private func isSweepDue(_ account: Account, _ clock: Int64) -> Bool {
@@ -327,6 +336,7 @@ struct ModelPublisher {
     append(record, owner, start: start)
     owner.pointee.isNew = false
     owner.pointee.isChanged = false
+    owner.pointee.isDue = false
     owner.pointee.publishedAt = clock
     owner.pointee.isWaiting = owner.pointee.isSweeping
     if owner.pointee.isSweeping { set(.publication, account, at: clock &+ every) }
