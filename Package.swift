@@ -19,6 +19,7 @@ let package = Package(
         "Events", "Learning", "Bidding", "Streaming", "LocalLog", "Operators", "Simulation",
         "TestKit",
       ]),
+    .library(name: "BidmillScoring", targets: ["Scoring"]),
   ],
   dependencies: [
     .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
@@ -68,6 +69,9 @@ let package = Package(
         .product(name: "Logging", package: "swift-log"),
       ],
       swiftSettings: strict),
+    .target(name: "Scoring", dependencies: ["Events", "Learning"], swiftSettings: strict),
+    .executableTarget(
+      name: "ScoringExample", dependencies: ["Scoring"], swiftSettings: strict),
     .target(name: "TestKit", dependencies: ["Streaming", "Events"], swiftSettings: strict),
     .executableTarget(
       name: "bidmill",
@@ -84,12 +88,16 @@ let package = Package(
     .testTarget(
       name: "EventsTests", dependencies: ["Events"], exclude: ["Corpus"], swiftSettings: strict),
     .testTarget(name: "LearningTests", dependencies: ["Learning"], swiftSettings: strict),
-    .testTarget(name: "BiddingTests", dependencies: ["Bidding", "Events"], swiftSettings: strict),
+    .testTarget(name: "BiddingTests", dependencies: ["Bidding", "Learning", "Events"], swiftSettings: strict),
     .testTarget(
       name: "OperatorTests",
       dependencies: [
         "Operators", "Bidding", "Learning", "Streaming", "Simulation", "TestKit", "Events",
       ],
+      swiftSettings: strict),
+    .testTarget(
+      name: "ScoringTests",
+      dependencies: ["Scoring", "Operators", "Streaming", "Simulation", "TestKit", "Events"],
       swiftSettings: strict),
     .testTarget(
       name: "LiveTests",

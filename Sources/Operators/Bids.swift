@@ -1,5 +1,6 @@
 import Bidding
 import Events
+import Learning
 public import Streaming
 
 /// Proposes what to bid for an average impression of each ad; publishes nothing.
@@ -9,12 +10,21 @@ public import Streaming
 /// and worth at least the campaign's default bid (where it has one); it becomes so again only when
 /// the posterior is twice as wide, so that an ad does not flutter between the two.
 ///
-/// About 190 bytes an ad. O(1) an estimate, O(ads of the campaign) a change of its pace.
+/// Where a learner's predictions are among the inputs, each ad's click rate and conversion rate are
+/// those of its posterior together with what the champion expects of its recent traffic, each
+/// counting by how sure it is (`RateBlend`). What a conversion brings is the posterior's. A proposal takes
+/// the average that stands when the ad is estimated anew; predictions alone propose nothing.
+///
+/// About 320 bytes an ad. O(1) an estimate or a prediction, O(ads of the campaign) a change of its
+/// pace.
 public struct Bids: Operator {
   public static let description = OperatorDescription(
     name: "bids", version: 1,
     summary: "Proposes a bid for every ad: its worth by the campaign's goal, times its pacing.",
-    inputs: [.init(.events), .init(.estimates), .init(.paces, required: false)],
+    inputs: [
+      .init(.events), .init(.estimates), .init(.paces, required: false),
+      .init(.predictions, required: false),
+    ],
     outputs: [.proposals],
     settings: [
       SettingDescription(
@@ -27,7 +37,28 @@ public struct Bids: Operator {
               ad is worth at least the campaign's default bid.
               """)
         ]), default: "{}",
-        meaning: "Until when an ad counts as not known well enough to bid by.")
+        meaning: "Until when an ad counts as not known well enough to bid by."),
+      SettingDescription(
+        "predictions",
+        .structure([
+          SettingDescription(
+            "impressions", .number(1...1e9), default: "1000",
+            meaning: "An ad's average is over about so many of its last impressions."),
+          SettingDescription(
+            "labels", .number(1...1e9), default: "100000",
+            meaning: """
+              Whether the model is right in a campaign is judged by about so many of its last \
+              labels.
+              """),
+          SettingDescription(
+            "error", .number(0.001...10), default: "0.2",
+            meaning: """
+              Standard deviation, by its mean, that the model's rate of an ad is taken to have \
+              where the model is right on average: 0.2 makes it count as much as the impressions \
+              in which 25 clicks are expected.
+              """),
+        ]), default: "{}",
+        meaning: "How what a learner predicts counts beside posteriors."),
     ])
 
   /// One ad as it was estimated last.
@@ -35,6 +66,21 @@ public struct Bids: Operator {
     var estimate = EstimateRecord(ad: -1, isRefreshed: false)
     /// It has left the learning phase; see `explore.deviation`.
     var isKnown = false
+    var traffic = Traffic()
+    /// As of the last estimate, and what it multiplies the ad's value by.
+    var view = ModelView()
+    var factor = 1.0
+  }
+
+  /// What the champion expects of an ad's impressions: averages of which the older ones fade.
+  struct Traffic: BitwiseCopyable, Equatable {
+    /// Up to the number over which is averaged.
+    var count = 0.0
+    var click = 0.0
+    /// Of a click that converts.
+    var clickAndConversion = 0.0
+    /// Of the last prediction.
+    var version: Int64 = 0
   }
 
   struct Campaign: BitwiseCopyable {
@@ -45,14 +91,21 @@ public struct Bids: Operator {
     var describedAt = Int64.min
     var pace = PaceState.running
     var pacing: Double = 1
+    /// Of predicted rates with what came.
+    var clicks = RateAgreement()
+    var conversions = RateAgreement()
   }
 
   private let events: EventInput
   private let estimates: Stream<EstimateRecord>
   private let paces: Stream<PaceRecord>?
+  private let predictions: Stream<PredictionRecord>?
   private let output: Stream<ProposalRecord>
   private let directory: Directory
   private let deviation: Double
+  private let trafficMax: Double
+  private let keep: Double
+  private let error: Double
   private let ads: Table<Ad>
   private let campaigns: Table<Campaign>
   private let adsOfCampaign: ChildLists
@@ -61,11 +114,16 @@ public struct Bids: Operator {
     events = setup.events()
     estimates = setup.input(EstimateRecord.self)
     paces = setup.inputs(PaceRecord.self).first
+    predictions = setup.inputs(PredictionRecord.self).first
     output = setup.output(ProposalRecord.self)
     directory = setup.directory
     deviation = setup.settings.structure("explore").number("deviation")
-    ads = setup.store.table("ads", of: Ad.self)
-    campaigns = setup.store.table("campaigns", of: Campaign.self)
+    let weighing = setup.settings.structure("predictions")
+    trafficMax = weighing.number("impressions")
+    keep = 1 - 1 / weighing.number("labels")
+    error = weighing.number("error")
+    ads = setup.store.table("ads", of: Ad.self, version: 2)
+    campaigns = setup.store.table("campaigns", of: Campaign.self, version: 2)
     adsOfCampaign = ChildLists("campaigns.ads", in: setup.store)
   }
 
@@ -80,8 +138,64 @@ public struct Bids: Operator {
     if let paces {
       for i in 0..<paces.count { pace(paces[i]) }
     }
+    if let predictions {
+      for i in 0..<predictions.count where predictions.address(i).pointee.isChampion {
+        predict(predictions.address(i))
+      }
+    }
     for i in 0..<estimates.count { estimate(estimates.address(i)) }
   }
+
+  // MARK: Predictions
+
+  @inline(__always)
+  private func predict(_ record: UnsafePointer<PredictionRecord>) {
+    let ad = record.pointee.ad
+    let campaign = directory.ads.parent(ad)
+    if Int(ad) >= ads.count { ads.fill(to: Int(ad) + 1, with: Ad()) }
+    if Int(campaign) >= campaigns.count { campaigns.fill(to: Int(campaign) + 1, with: Campaign()) }
+    switch record.pointee.stage {
+    case .shown: show(record, &ads.update(ad).pointee.traffic)
+    case .clickKnown:
+      campaigns.update(campaign).pointee.clicks.add(
+        rate: record.pointee.click, outcome: record.pointee.isClicked ? 1 : 0, keep: keep)
+    case .conversionKnown:
+      campaigns.update(campaign).pointee.conversions.add(
+        rate: record.pointee.conversion,
+        outcome: Double(record.pointee.creditMillionths) / Double(Attribution.whole), keep: keep)
+    }
+  }
+
+  @inline(__always)
+  private func show(_ record: UnsafePointer<PredictionRecord>, _ traffic: inout Traffic) {
+    traffic.count = min(traffic.count + 1, trafficMax)
+    let part = 1 / traffic.count
+    traffic.click += (record.pointee.click - traffic.click) * part
+    traffic.clickAndConversion +=
+      (record.pointee.clickAndConversion - traffic.clickAndConversion) * part
+    traffic.version = record.pointee.version
+  }
+
+  /// Sees what the model adds to what is believed of an ad.
+  private func look(_ ad: UnsafeMutablePointer<Ad>, _ campaign: UnsafePointer<Campaign>) {
+    let (traffic, estimate) = (ad.pointee.traffic, ad.pointee.estimate)
+    guard traffic.count > 0, traffic.version > 0 else { return }
+    var view = ModelView()
+    view.version = traffic.version
+    view.click = RateBlend(
+      BetaDistribution(alpha: estimate.ctr.alpha, beta: estimate.ctr.beta),
+      predicted: traffic.click,
+      errorSquared: campaign.pointee.clicks.errorSquared(atBest: error))
+    view.conversion = RateBlend(
+      BetaDistribution(alpha: estimate.cvr.alpha, beta: estimate.cvr.beta),
+      predicted: traffic.clickAndConversion / traffic.click,
+      errorSquared: campaign.pointee.conversions.errorSquared(atBest: error))
+    ad.pointee.view = view
+    ad.pointee.factor =
+      view.click.factor(of: estimate.ctr.mean) * view.conversion.factor(of: estimate.cvr.mean)
+  }
+
+  // MARK: Proposals
 
   /// The catalogue says something new; what it does not mention stays.
   private func describe(_ row: Int32, _ details: EventDetails.Campaign, at time: EventTime) {
@@ -132,6 +246,7 @@ public struct Bids: Operator {
         campaigns[campaign].goal.deviation(
           value: record.pointee.relativeDeviation, conversions: record.pointee.conversionDeviation)
         <= bound
+      if predictions != nil { look(row, campaigns.address(campaign)) }
       propose(ad, of: campaign, isRefreshed: true)
     } else {
       row.pointee.estimate.evidence = record.pointee.evidence
@@ -144,9 +259,10 @@ public struct Bids: Operator {
     let ad = ads.address(row)
     let campaign = campaigns.address(campaignRow)
     let estimate = ad.pointee.estimate
+    let factor = ad.pointee.factor
+    let value = estimate.valuePerImpressionMicros * factor
     let known = campaign.pointee.goal.worthMicros(
-      valueMicros: estimate.valuePerImpressionMicros,
-      conversions: estimate.ctr.mean * estimate.cvr.mean)
+      valueMicros: value, conversions: estimate.ctr.mean * estimate.cvr.mean * factor)
     let start = Double(campaign.pointee.defaultBidMicros)
     let usesDefault = !ad.pointee.isKnown && start >= 0 && start >= known
     let worth = usesDefault ? start : known
@@ -155,9 +271,8 @@ public struct Bids: Operator {
         estimate: estimate, isRefreshed: isRefreshed, isLearning: !ad.pointee.isKnown,
         usesDefault: usesDefault, pace: campaign.pointee.pace, pacing: campaign.pointee.pacing,
         worthMicros: worth,
-        valueMicros: campaign.pointee.goal.isByConversions
-          ? known : estimate.valuePerImpressionMicros,
-        bidMicros: worth * campaign.pointee.pacing))
+        valueMicros: campaign.pointee.goal.isByConversions ? known : value,
+        bidMicros: worth * campaign.pointee.pacing, view: ad.pointee.view))
   }
 
   public func digest(into digest: inout StateDigest) {
@@ -172,12 +287,26 @@ public struct Bids: Operator {
         ad.estimate.evidence.clicks, ad.estimate.evidence.conversionsMillionths,
         ad.estimate.evidence.spend.micros)
     }
+    for row in 0..<Int32(ads.count) where ads[row].traffic.count > 0 {
+      let (traffic, view) = (ads[row].traffic, ads[row].view)
+      digest.add(
+        owner: directory.ads.hash(row), bits(traffic.count), bits(traffic.click),
+        bits(traffic.clickAndConversion), traffic.version)
+      digest.add(
+        owner: directory.ads.hash(row), view.version, bits(view.click.predicted),
+        bits(view.click.weight), bits(view.conversion.predicted), bits(view.conversion.weight))
+    }
     for row in 0..<Int32(campaigns.count) where campaigns[row] != Campaign() {
       let campaign = campaigns[row]
       digest.add(
         owner: directory.campaigns.hash(row), Int64(campaign.goal.kind.rawValue),
         campaign.goal.targetMicros, campaign.defaultBidMicros, Int64(campaign.pace.rawValue),
         Int64(bitPattern: campaign.pacing.bitPattern), campaign.describedAt)
+      guard campaign.clicks != RateAgreement() else { continue }
+      digest.add(
+        owner: directory.campaigns.hash(row), bits(campaign.clicks.expected),
+        bits(campaign.clicks.observed), bits(campaign.conversions.expected),
+        bits(campaign.conversions.observed))
     }
   }
 }

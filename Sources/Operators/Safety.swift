@@ -365,7 +365,8 @@ public struct Safety: Operator {
         estimate: proposal.estimate, sequence: row.pointee.sequence,
         validUntil: EventTime(milliseconds: clock &+ validFor), status: decision.status,
         bid: Money(micros: decision.bidMicros), maxBid: Money(micros: decision.maxBidMicros),
-        pacing: proposal.pacing, reasons: decision.reasons, clips: decision.clips))
+        pacing: proposal.pacing, modelVersion: proposal.view.version, reasons: decision.reasons,
+        clips: decision.clips))
     setRefresh(ad, decision.status)
     // On its way up, step by step.
     if decision.reasons.contains(.stepLimit) { holdBack(ad) }

@@ -38,6 +38,7 @@ extension Safety {
     json.member("default", proposal.usesDefault)
     json.member("pace", text: proposal.pace.name)
     json.member("pacing", proposal.pacing, places: 9)
+    proposal.view.write(to: &json)
     proposal.estimate.writeBelief(to: &json)
     json.endObject()
     return true

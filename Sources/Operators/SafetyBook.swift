@@ -73,7 +73,7 @@ struct SafetyBook {
 
   init(in store: StateStore, _ directory: Directory) {
     self.directory = directory
-    ads = store.table("ads", of: Ad.self)
+    ads = store.table("ads", of: Ad.self, version: 2)
     campaigns = store.table("campaigns", of: Campaign.self)
     accounts = store.table("accounts", of: Account.self)
     adsOfCampaign = ChildLists("campaigns.ads", in: store)

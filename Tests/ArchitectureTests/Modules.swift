@@ -34,6 +34,8 @@ let modules: [Module] = [
     name: "KafkaLog", uses: ["Streaming"], outside: platform.union(["CKafka", "Dispatch"])),
   Module(name: "LocalLog", uses: ["Streaming"], outside: platform.union(["CZstd", "Dispatch"])),
   Module(name: "Simulation", uses: ["Events", "Learning"]),
+  Module(name: "Scoring", uses: ["Events", "Learning"]),
+  Module(name: "ScoringExample", uses: ["Scoring"], outside: foundation),
   Module(
     name: "Backtesting", uses: ["Streaming", "Operators"],
     outside: platform.union(foundation).union(collections)),

@@ -148,7 +148,8 @@ struct Forbidden {
 
 /// Where the same log must give the same bytes: no clock and no chance but the log's.
 let deterministicModules: Set<String> = [
-  "Events", "Learning", "Bidding", "Streaming", "Operators", "Simulation", "TestKit",
+  "Events", "Learning", "Bidding", "Streaming", "Operators", "Scoring", "Simulation",
+  "TestKit",
 ]
 
 let forbidden: [Forbidden] =

@@ -12,6 +12,10 @@ import Testing
         challengers: { a: { algorithm: invariant }, b: { algorithm: bayes, memory: 0.99 }, \
     c: { algorithm: ad_predictor }, d: { algorithm: fm, rank: 8 }, e: { l1: 0.1 } }
     """
+  private static let published = """
+    models: { publish: true, every: 2m, whole: 10m, chunk: 4096 }
+        drift: { respond: false }
+    """
 
   /// Everything that watches models, at once and on edge: with warm-up, trials and reports of minutes
   /// there is something to decide in a short history.
@@ -35,7 +39,7 @@ import Testing
     arguments: [
       "", LearnerContractTests.models, "delay: dfm", "delay: es_dfm\n    wait: 7m", "delay: fnw",
       LearnerContractTests.watching("platt"), LearnerContractTests.watching("isotonic"),
-      LearnerContractTests.watching("beta"),
+      LearnerContractTests.watching("beta"), LearnerContractTests.published,
     ])
   func keepsTheContract(_ settings: String) throws {
     var contract = OperatorContract(
@@ -44,18 +48,18 @@ import Testing
     ) { records(250, $0) }
     contract.eventTypes = [.impression]
     // The histories end with a full hour.
-    contract.holdsBack = settings.contains("report_every: 7m")
+    contract.holdsBack = settings.contains("report_every: 7m") || settings == Self.published
     let violations = try contract.violations(seeds: 1...3)
     #expect(violations == [])
   }
 
   @Test func batchesMayBeCutAnywhere() throws {
-    try WholeHistories(topology: Learning.topology())
+    try WholeHistories(topology: Learning.topology(Self.published))
       .expectCutsMakeNoDifference(records(1_500, 5), outputsMin: 1_500)
   }
 
   /// While labels mature.
-  @Test(arguments: ["", "delay: dfm", LearnerContractTests.watching("platt")])
+  @Test(arguments: ["", "delay: dfm", LearnerContractTests.published, LearnerContractTests.watching("platt")])
   func survivesFaults(_ settings: String) throws {
     try WholeHistories(topology: Learning.topology(settings))
       .expectFaultsAreSurvived(seeds: 1...25, least: 10) { records(200, $0) }

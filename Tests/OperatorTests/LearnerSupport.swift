@@ -18,6 +18,7 @@ enum Learning {
         """,
       sinks: [
         Attributing.sink("predictions", from: "learner"),
+        Attributing.sink("models", from: "learner"),
         Attributing.sink("scores", from: "learner"),
         Attributing.sink("alerts", from: "learner"),
         Attributing.sink("interactions", from: "journeys"),

@@ -157,6 +157,8 @@ import Testing
     ("champion: {}", "exactly one"),
     ("champion: { a: {}, b: {} }", "exactly one"),
     ("challengers: { ftrl: {} }", "which is the champion"),
+    ("models: { every: 1h, whole: 90m }", "`whole` is 90m"),
+    ("champion: { a: { algorithm: fm } }\n    models: { publish: true }", "`a` is `fm`"),
   ])
   func settingsAreChecked(_ settings: (String, String)) throws {
     let problem = #expect(throws: (any Error).self) { try Scene(settings.0) }

@@ -78,7 +78,7 @@ public struct ValueRegression: Sendable {
   }
 
   /// Logarithms of amounts that are predicted and learned lie within ±46: 10⁻²⁰ to 10²⁰.
-  @inlinable @inline(__always) static var logarithmMax: Double { 46 }
+  @inlinable @inline(__always) public static var logarithmMax: Double { 46 }
 
   @inlinable public func coordinate(of feature: UInt32) -> Coordinate {
     Coordinate(precision: precision)

@@ -28,7 +28,7 @@ public struct Learner: Operator {
     name: "learner", version: 2,
     summary: "Learns click rate, conversion rate and value of impressions from their features.",
     inputs: [.init(.interactions), .init(.attributions)],
-    outputs: [.predictions, .scores, .alerts],
+    outputs: [.predictions, .models, .scores, .alerts],
     settings: [
       SettingDescription(
         "champion", .mapping(keys: nil, .structure(AnyRateModel.settings)),
@@ -84,6 +84,9 @@ public struct Learner: Operator {
       SettingDescription(
         "wait", .duration(.seconds(1)...(.days(30))), default: "1h",
         meaning: "`es_dfm`: how long after its click a label is first learned."),
+      SettingDescription(
+        "models", .structure(ModelPublisher.settings), default: "{}",
+        meaning: "What bidders are told, so that they can score by themselves."),
     ] + ModelWatch.settings)
 
   static let modelsMax = 8
@@ -91,7 +94,7 @@ public struct Learner: Operator {
 
   /// What was learned of an account.
   private struct Progress: BitwiseCopyable {
-    /// Labels, of clicks and of conversions.
+    /// Labels, of clicks and of conversions, and values.
     var learned: Int64 = 0
   }
 
@@ -113,6 +116,7 @@ public struct Learner: Operator {
   private let delayed: UnsafeMutableBufferPointer<DelayedConversions>
   /// `dfm` only.
   private let lags: ConversionLags?
+  private let publisher: ModelPublisher
   private let pending: PendingImpressions
   private let example: ExampleFeatures
   /// By account.
@@ -185,6 +189,9 @@ public struct Learner: Operator {
     pending = PendingImpressions(
       models: kinds.count * (watch.keepsRaw ? 2 : 1), isTold: method != .mature, stages: stages,
       in: setup.store)
+    publisher = try ModelPublisher(
+      setup, champion: kinds[0], model: models[0], value: value, rows: rows)
+    if publisher.isOn { try Learner.checkPublished(settings, method, challengers: kinds.count - 1) }
     example = ExampleFeatures()
     progress = setup.store.table("progress", of: Progress.self)
     touched = .allocate(capacity: 1)
@@ -200,6 +207,7 @@ public struct Learner: Operator {
     names.deallocate()
     delayed.deallocate()
     watch.deallocate()
+    publisher.deallocate()
     pending.deallocate()
     example.deallocate()
     touched.deallocate()
@@ -256,6 +264,23 @@ public struct Learner: Operator {
     return champion + challengers
   }
 
+  /// A bidder scores what the first model says itself, by weights that learning alone changes.
+  private static func checkPublished(
+    _ settings: Settings, _ method: DelayMethod, challengers: Int
+  ) throws(SettingProblem) {
+    let drift = settings.structure("drift")
+    guard method == .mature, settings.text("calibration") == "none",
+      !(drift.boolean("enabled") && drift.boolean("respond")),
+      challengers == 0 || !settings.structure("promotion").boolean("enabled")
+    else {
+      throw SettingProblem(
+        setting: "models.publish",
+        message: "`models` publishes what the champion says itself: with it go `delay: mature`, "
+          + "`calibration: none`, `drift: { respond: false }`, and with challengers "
+          + "`promotion: { enabled: false }`")
+    }
+  }
+
   // MARK: Events
 
   public mutating func process(_ entry: borrowing Entry) {
@@ -274,7 +299,7 @@ public struct Learner: Operator {
     }
     for i in 0..<attributions.count where attributions[i].isPrimary && attributions[i].isAttributed
     {
-      credit(attributions[i])
+      credit(attributions[i], entry)
     }
   }
 
@@ -296,6 +321,7 @@ public struct Learner: Operator {
     for model in models { model.meet(account) }
     value.meet(account)
     lags?.meet(account)
+    publisher.meet(account)
     progress.fill(to: Int(account) + 1, with: Progress())
   }
 
@@ -310,7 +336,7 @@ public struct Learner: Operator {
     counters.impressions.add()
     plan.read(event, entry.features(of: event), interaction.pointee.journey, into: example)
     example.join()
-    rows.find(example, of: account) { row, feature in add(row, feature) }
+    rows.find(example, of: account) { row, feature in add(row, feature, of: account) }
     let time = event.pointee.time.milliseconds
     let accountHash = directory.accounts.hash(account)
     let key = Learner.key(.impression, accountHash, event.pointee.id.hash)
@@ -353,10 +379,11 @@ public struct Learner: Operator {
   }
 
   @inline(never)
-  private func add(_ row: Int32, _ feature: UInt32) {
+  private func add(_ row: Int32, _ feature: UInt32, of account: Int32) {
     for model in models { model.add(row, feature, of: rows.count) }
     for head in delayed { head.grow(to: rows.count) }
     value.add(row, of: rows.count)
+    publisher.add(row, of: account)
   }
 
   private func record(
@@ -367,7 +394,8 @@ public struct Learner: Operator {
       stage: stage, isChampion: model == watch.champion(of: account), ad: ad,
       model: UnsafePointer(names.baseAddress.unsafelyUnwrapped + model),
       version: progress[account].learned, id: id, shown: EventTime(milliseconds: shown),
-      click: prediction.click, conversion: prediction.conversion, valueMicros: prediction.value)
+      click: prediction.click, conversion: prediction.conversion, valueMicros: prediction.value,
+      isExact: publisher.isExact)
   }
 
   private func wait(_ row: Int32, of account: Int32, from time: Int64, stage: Int) {
@@ -417,7 +445,7 @@ public struct Learner: Operator {
     }
   }
 
-  private func credit(_ credited: AttributionRecord) {
+  private func credit(_ credited: AttributionRecord, _ entry: borrowing Entry) {
     guard credited.touch.isClick, credited.creditMillionths > 0 else { return }
     let key = Learner.key(
       .click, directory.accounts.hash(credited.account), Hash.text(credited.touch.id.bytes))
@@ -442,6 +470,8 @@ public struct Learner: Operator {
     value.learn(
       example, of: credited.account, amount: Double(credited.value.micros) / 1e6 / part,
       weight: part)
+    progress.update(credited.account).pointee.learned &+= 1
+    publisher.change(example, of: credited.account, at: entry.clock, isDue: false)
   }
 
   /// The label that a credit makes: of more conversions than one, the first.
@@ -453,7 +483,12 @@ public struct Learner: Operator {
 
   public mutating func timers(_ due: UnsafeBufferPointer<Timer>, _ entry: borrowing Entry) {
     pending.beginEntry()
-    for timer in due where !watch.timer(timer.key, at: entry.clock.milliseconds) {
+    for timer in due {
+      if ModelPublisher.owns(timer) {
+        publisher.take(timer, at: entry.clock)
+        continue
+      }
+      if watch.timer(timer.key, at: entry.clock.milliseconds) { continue }
       let slot = pending.take(Int32(truncatingIfNeeded: timer.key))
       var row = slot.first
       let remaining = lags?.remaining(slot.account, after: Int(slot.stage)) ?? 0
@@ -474,6 +509,7 @@ public struct Learner: Operator {
         }
       }
     }
+    publisher.publishDue(at: entry.clock) { progress[$0].learned }
   }
 
   private func matureClick(_ row: Int32, at now: EventTime) {
@@ -564,6 +600,7 @@ public struct Learner: Operator {
         account: impression.account, ad: impression.ad, shown: impression.time,
         now: now.milliseconds, isClicked: impression.isClicked, click: click,
         conversion: conversion))
+    publisher.change(example, of: impression.account, at: now, isDue: true)
   }
 
   /// Tells the watch what was said when the impression was shown.
@@ -579,10 +616,12 @@ public struct Learner: Operator {
 
   public mutating func finish(_ entry: borrowing Entry) {
     watch.finish(at: entry.clock.milliseconds)
+    publisher.finish(at: entry.clock) { progress[$0].learned }
   }
 
   public mutating func rebuilt(_ entry: borrowing Entry) {
     watch.rebuilt(at: entry.clock.milliseconds)
+    publisher.rebuilt(at: entry.clock)
   }
 
   public func query(
@@ -636,6 +675,7 @@ public struct Learner: Operator {
     }
     pending.digest(into: &sum, directory, rows, example)
     watch.digest(into: &sum)
+    publisher.digest(into: &sum)
     digest = sum
   }
 }

@@ -60,6 +60,8 @@ struct RateModel<Learner: SparseLearner> {
     return rates
   }
 
+  func coordinate(_ row: Int32) -> Learner.Coordinate { coordinates[row] }
+
   /// The numbers of a row and of an account's total, as words.
   func forEachWord(of row: Int32, _ body: (Int64) -> Void) {
     RateModel.forEachWord(of: coordinates[row], body)

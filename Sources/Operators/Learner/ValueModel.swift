@@ -59,6 +59,16 @@ struct ValueModel {
       active(example), &totals.update(account).pointee, amount: amount, weight: weight)
   }
 
+  /// A feature's weight: what it adds to the amount's logarithm.
+  func weight(of row: Int32) -> Double { coordinates[row].mean }
+
+  /// What a bidder needs beside the weights; nil before an account's first conversion.
+  func published(of account: Int32) -> (bias: Double, scatter: Double)? {
+    guard Int(account) < totals.count, totals[account].weight > 0 else { return nil }
+    let total = totals[account]
+    return (total.bias.mean, learner.family == .logNormal ? total.variance / 2 : 0)
+  }
+
   func digest(ofRow row: Int32, _ owner: UInt64, _ digest: inout StateDigest) {
     let coordinate = coordinates[row]
     digest.add(owner: owner, 1, bits(coordinate.mean), bits(coordinate.precision), 0)

@@ -16,6 +16,8 @@ public struct BidParameterRecord: StreamRecord {
   public var maxBid: Money
   /// In (0, 1].
   public var pacing: Double
+  /// Of the model that has a part in the bid; 0 where none has.
+  public var modelVersion: Int64
   public var reasons: BidReasons
   public var clips: (BidLimits.Clip, BidLimits.Clip, BidLimits.Clip, BidLimits.Clip)
 
@@ -28,8 +30,7 @@ public struct BidParameterRecord: StreamRecord {
     json.member("max_bid", maxBid)
     json.member("pacing", pacing, places: 9)
     estimate.writeBelief(to: &json)
-    // No learner feeds the bids: there is no version of a model yet.
-    json.member("model", 0 as Int64)
+    json.member("model", modelVersion)
     json.key("reasons")
     json.beginArray()
     reasons.forEachName { json.string($0) }

@@ -23,8 +23,8 @@ public struct PredictionRecord: StreamRecord {
   public var ad: Int32
   /// Which of the operator's models.
   public var model: UnsafePointer<ModelName>
-  /// Examples that the account's models had learned by then, labels of clicks and of conversions
-  /// each counted once.
+  /// Examples that the account's models had learned by then: labels of clicks and of conversions, and
+  /// values, each counted once. Predictions of one version come from the same weights.
   public var version: Int64
   /// The impression's event id. Valid while the entry is walked.
   public var id: Identifier
@@ -35,6 +35,8 @@ public struct PredictionRecord: StreamRecord {
   public var conversion: Double
   /// What a conversion is expected to bring, in micros; 0 while no value is known.
   public var valueMicros: Double
+  /// The record has the bits of its numbers too.
+  public var isExact = false
   public var isClicked = false
   public var creditMillionths: Int64 = 0
 
@@ -70,6 +72,15 @@ public struct PredictionRecord: StreamRecord {
     json.member("pcvr", conversion, places: 9)
     json.member("pctcvr", clickAndConversion, places: 9)
     json.member("value", valueMicros / 1e6, places: 6)
+    if isExact {
+      json.key("bits")
+      json.beginObject()
+      json.member("pctr", hexadecimal: click.bitPattern)
+      json.member("pcvr", hexadecimal: conversion.bitPattern)
+      json.member("pctcvr", hexadecimal: clickAndConversion.bitPattern)
+      json.member("value", hexadecimal: valueMicros.bitPattern)
+      json.endObject()
+    }
     if stage != .shown {
       json.member("click", isClicked)
       if stage == .conversionKnown || !isClicked {

@@ -1,5 +1,29 @@
+public import Bidding
 public import Events
 public import Streaming
+
+/// What a model expects of an ad's recent traffic, and what it counts beside the ad's own evidence.
+public struct ModelView: BitwiseCopyable, Sendable, Equatable {
+  /// The account's models' when the ad was predicted last; 0 where no model has a part.
+  public var version: Int64 = 0
+  /// Clicks per impression, and conversions per click.
+  public var click = RateBlend()
+  public var conversion = RateBlend()
+
+  public init() {}
+
+  func write(to json: inout JSONWriter) {
+    guard version > 0 else { return }
+    json.key("prediction")
+    json.beginObject()
+    json.member("model", version)
+    json.member("ctr", click.predicted, places: 9)
+    json.member("ctr_weight", click.weight, places: 6)
+    json.member("cvr", conversion.predicted, places: 9)
+    json.member("cvr_weight", conversion.weight, places: 6)
+    json.endObject()
+  }
+}
 
 /// A record of `proposals`: what an ad's bid would be if nothing limited it, and all that is known
 /// of the ad. One for every estimate of the ad and for every change of its campaign.
@@ -23,6 +47,8 @@ public struct ProposalRecord: StreamRecord {
   public var valueMicros: Double
   /// For an average impression; not rounded.
   public var bidMicros: Double
+  /// What the learner's model adds to what is believed of the ad.
+  public var view = ModelView()
 
   /// The directory's row of the ad.
   public var ad: Int32 { estimate.ad }
@@ -35,6 +61,7 @@ public struct ProposalRecord: StreamRecord {
     json.member("default", usesDefault)
     json.member("pace", text: pace.name)
     json.member("pacing", pacing, places: 9)
+    view.write(to: &json)
     estimate.writeBelief(to: &json)
     json.endObject()
     return keyLength

@@ -30,6 +30,8 @@ public struct StreamType: Hashable, Sendable, CustomStringConvertible {
   public static let predictions = StreamType("predictions")
   /// How good predictions were, by account and campaign, model and head.
   public static let scores = StreamType("scores", compacted: true)
+  /// What a bidder needs to score by itself: weights, in parts.
+  public static let models = StreamType("models")
   /// What is believed about an ad: rates, value, return, and the counts behind them.
   public static let estimates = StreamType("estimates", compacted: true)
   /// How fast a campaign may spend.

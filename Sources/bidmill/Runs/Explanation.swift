@@ -87,9 +87,21 @@ struct Explanation {
       let alpha = number(proposal.number(name, "alpha"), 1)
       return [mean ?? "none", "Beta(\(alpha), \(number(proposal.number(name, "beta"), 1)))"]
     }
-    var steps = [
-      ["click rate"] + rate("ctr"),
-      ["conversion rate"] + rate("cvr"),
+    /// What the learner's model expects of the ad's recent traffic, and how much that counts.
+    func view(_ name: String) -> [[String]] {
+      guard let rate = proposal.number("prediction", name),
+        let weight = proposal.number("prediction", name + "_weight")
+      else { return [] }
+      return [
+        [
+          "  the model's", Text.decimal(rate * 100, places: 4) + " %",
+          "counts \(Text.decimal(weight * 100, places: 0)) %",
+        ]
+      ]
+    }
+    var steps = [["click rate"] + rate("ctr")] + view("ctr")
+    steps += [["conversion rate"] + rate("cvr")] + view("cvr")
+    steps += [
       ["value of a conversion", number(proposal.number("value", "per_conversion"), 2), ""],
       ["value of an impression", number(proposal.number("value", "per_impression")), deviation],
       [

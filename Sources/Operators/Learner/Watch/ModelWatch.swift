@@ -367,9 +367,9 @@ struct ModelWatch {
     case report, features
   }
 
-  /// Timers of the watch have keys below 0; the learner has the others.
+  /// Timers of the watch and of the publisher have keys below 0; the learner has the others.
   private static func key(_ account: Int32, _ purpose: Purpose) -> Int64 {
-    -1 - (Int64(account) << 1 | purpose.rawValue)
+    -1 - (Int64(account) << 2 | purpose.rawValue)
   }
 
   private func schedule(_ account: Int32, _ now: Int64) {
@@ -384,8 +384,8 @@ struct ModelWatch {
   func timer(_ key: Int64, at now: Int64) -> Bool {
     guard key < 0 else { return false }
     let number = -1 - key
-    let account = Int32(truncatingIfNeeded: number >> 1)
-    if number & 1 == Purpose.report.rawValue {
+    let account = Int32(truncatingIfNeeded: number >> 2)
+    if number & 3 == Purpose.report.rawValue {
       report(account, at: now)
     } else {
       judgeFeatures(account)

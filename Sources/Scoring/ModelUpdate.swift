@@ -1,0 +1,152 @@
+/// What is wrong with a record of `models`.
+public struct ModelProblem: Error, Equatable, Sendable, CustomStringConvertible {
+  public var description: String
+
+  init(_ description: String) { self.description = description }
+}
+
+/// A record of `models`, read.
+public struct ModelUpdate: Sendable, Equatable {
+  /// How features get their numbers, as the learner's settings say.
+  public struct Hashing: Sendable, Equatable {
+    /// The lowest bits of a hash that count, 1...32.
+    public var bits = 0
+    public var features: [String] = []
+    public var numeric: [String: String] = [:]
+  }
+
+  /// What is expected before anything is known of an impression.
+  struct Base: Sendable, Equatable {
+    /// Log-odds.
+    var click = 0.0
+    var conversion = 0.0
+    /// Of a conversion's value: its logarithm, and what its scatter adds; nil while none is known.
+    var value: Double?
+    var scatter = 0.0
+  }
+
+  struct Weight {
+    var feature: UInt32
+    var click: Double
+    var conversion: Double
+    var value: Double
+  }
+
+  static let weightByteCount = 28
+
+  public private(set) var account = ""
+  /// What the learner calls the model.
+  public private(set) var name = ""
+  /// Predictions of this version are scored by the same weights.
+  public private(set) var version: Int64 = 0
+  /// Its number among the account's records, and that of the one before; 0: readers begin anew.
+  public private(set) var sequence: Int64 = 0
+  public private(set) var after: Int64 = 0
+  /// Its place in its publication, from 1.
+  public private(set) var chunk: Int64 = 0
+  public private(set) var chunks: Int64 = 0
+  /// The publication begins a sweep, or ends one.
+  public private(set) var begins = false
+  public private(set) var ends = false
+  public private(set) var hashing: Hashing?
+  private(set) var base: Base?
+  /// Whole weights.
+  private(set) var weights: [UInt8] = []
+
+  /// Weights in it.
+  public var count: Int { weights.count / ModelUpdate.weightByteCount }
+
+  /// Reads a record: one JSON object. Members that it does not know are passed over.
+  public init(json: UnsafeBufferPointer<UInt8>) throws(ModelProblem) {
+    var reader = JSONReader(json)
+    try reader.object { (key, value) throws(ModelProblem) in
+      switch key {
+      case "account": account = try value.string()
+      case "model": name = try value.string()
+      case "version": version = try value.integer()
+      case "seq": sequence = try value.integer()
+      case "after": after = try value.integer()
+      case "chunk": chunk = try value.integer()
+      case "chunks": chunks = try value.integer()
+      case "begins": begins = try value.boolean()
+      case "ends": ends = try value.boolean()
+      case "hashing": hashing = try ModelUpdate.hashing(&value)
+      case "base": base = try ModelUpdate.base(&value)
+      case "weights": weights = try value.base64()
+      default: try value.skip()
+      }
+    }
+    try reader.end()
+    try check()
+  }
+
+  /// Reads a record: a line of `models.jsonl`.
+  public init(json: String) throws(ModelProblem) {
+    self = try Array(json.utf8).withUnsafeBufferPointer { (bytes) throws(ModelProblem) in
+      try ModelUpdate(json: bytes)
+    }
+  }
+
+  private func check() throws(ModelProblem) {
+    guard sequence > 0, after >= 0, after < sequence, chunk >= 1, chunk <= chunks else {
+      throw ModelProblem(
+        "no record of `models`: seq \(sequence) after \(after), chunk \(chunk) of \(chunks)")
+    }
+    guard chunk > 1 || base != nil, !begins || hashing != nil else {
+      throw ModelProblem("the first record of a publication has no `base` or no `hashing`")
+    }
+    guard weights.count % ModelUpdate.weightByteCount == 0 else {
+      throw ModelProblem("`weights` are \(weights.count) bytes, which is no multiple of 28")
+    }
+  }
+
+  private static func hashing(_ reader: inout JSONReader) throws(ModelProblem) -> Hashing {
+    var hashing = Hashing()
+    try reader.object { (key, value) throws(ModelProblem) in
+      switch key {
+      case "function":
+        let name = try value.string()
+        guard name == "murmur3_x86_32" else {
+          throw ModelProblem("features are hashed by `\(name)`, which is not known here")
+        }
+      case "bits": hashing.bits = Int(try value.integer())
+      case "features":
+        try value.array { (name) throws(ModelProblem) in
+          hashing.features.append(try name.string())
+        }
+      case "numeric":
+        try value.object { (name, form) throws(ModelProblem) in
+          hashing.numeric[name] = try form.string()
+        }
+      default: try value.skip()
+      }
+    }
+    return hashing
+  }
+
+  private static func base(_ reader: inout JSONReader) throws(ModelProblem) -> Base {
+    var base = Base()
+    try reader.object { (key, value) throws(ModelProblem) in
+      switch key {
+      case "click": base.click = try value.bits()
+      case "conversion": base.conversion = try value.bits()
+      case "value": base.value = try value.bits()
+      case "scatter": base.scatter = try value.bits()
+      default: try value.skip()
+      }
+    }
+    return base
+  }
+
+  @inline(__always)
+  static func weight(_ bytes: UnsafeRawBufferPointer, _ start: Int) -> Weight {
+    func double(_ offset: Int) -> Double {
+      let bits = bytes.loadUnaligned(fromByteOffset: start + offset, as: UInt64.self)
+      return Double(bitPattern: UInt64(littleEndian: bits))
+    }
+    let feature = bytes.loadUnaligned(fromByteOffset: start, as: UInt32.self)
+    return Weight(
+      feature: UInt32(littleEndian: feature), click: double(4), conversion: double(12),
+      value: double(20))
+  }
+}
