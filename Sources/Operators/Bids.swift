@@ -51,11 +51,17 @@ public struct Bids: Operator {
               labels.
               """),
           SettingDescription(
-            "error", .number(0.001...10), default: "0.2",
+            "click_error", .number(0.001...1000), default: "0.2",
             meaning: """
-              Standard deviation, by its mean, that the model's rate of an ad is taken to have \
-              where the model is right on average: 0.2 makes it count as much as the impressions \
-              in which 25 clicks are expected.
+              Standard deviation, by its mean, that the model's click rate of an ad is taken to \
+              have where the model is right on average: 0.2 makes it count as much as the \
+              impressions in which 25 clicks are expected.
+              """),
+          SettingDescription(
+            "conversion_error", .number(0.001...1000), default: "1",
+            meaning: """
+              The same of its conversion rate. Labels of conversions are few and late: at 1 it \
+              counts as much as the clicks of one conversion.
               """),
         ]), default: "{}",
         meaning: "How what a learner predicts counts beside posteriors."),
@@ -105,7 +111,8 @@ public struct Bids: Operator {
   private let deviation: Double
   private let trafficMax: Double
   private let keep: Double
-  private let error: Double
+  private let clickError: Double
+  private let conversionError: Double
   private let ads: Table<Ad>
   private let campaigns: Table<Campaign>
   private let adsOfCampaign: ChildLists
@@ -121,7 +128,8 @@ public struct Bids: Operator {
     let weighing = setup.settings.structure("predictions")
     trafficMax = weighing.number("impressions")
     keep = 1 - 1 / weighing.number("labels")
-    error = weighing.number("error")
+    clickError = weighing.number("click_error")
+    conversionError = weighing.number("conversion_error")
     ads = setup.store.table("ads", of: Ad.self, version: 2)
     campaigns = setup.store.table("campaigns", of: Campaign.self, version: 2)
     adsOfCampaign = ChildLists("campaigns.ads", in: setup.store)
@@ -185,11 +193,11 @@ public struct Bids: Operator {
     view.click = RateBlend(
       BetaDistribution(alpha: estimate.ctr.alpha, beta: estimate.ctr.beta),
       predicted: traffic.click,
-      errorSquared: campaign.pointee.clicks.errorSquared(atBest: error))
+      errorSquared: campaign.pointee.clicks.errorSquared(atBest: clickError))
     view.conversion = RateBlend(
       BetaDistribution(alpha: estimate.cvr.alpha, beta: estimate.cvr.beta),
       predicted: traffic.clickAndConversion / traffic.click,
-      errorSquared: campaign.pointee.conversions.errorSquared(atBest: error))
+      errorSquared: campaign.pointee.conversions.errorSquared(atBest: conversionError))
     ad.pointee.view = view
     ad.pointee.factor =
       view.click.factor(of: estimate.ctr.mean) * view.conversion.factor(of: estimate.cvr.mean)

@@ -59,7 +59,8 @@ struct Bidder {
 
   init(events path: String, results: String) throws {
     for line in try lines(path) where line.contains("\"impression\"") {
-      let event = try object(line)
+      // What the service refused was not predicted either.
+      guard let event = try? object(line) else { continue }
       if event["type"] as? String == "impression" { events[key(event)] = Array(line.utf8) }
     }
     for line in try lines(results + "/models.jsonl") {

@@ -127,7 +127,7 @@ import Testing
     #expect(Estimating.number(good, "prediction", "ctr_weight") < 0.3)
   }
 
-  @Test(arguments: ["", ", predictions: { impressions: 5, labels: 20, error: 0.05 }"])
+  @Test(arguments: ["", ", predictions: { impressions: 5, labels: 20, conversion_error: 0.05 }"])
   func keepsTheContract(_ settings: String) throws {
     var contract = OperatorContract(
       of: Bids.self, named: "bids", topology: try Self.topology(settings),

@@ -70,6 +70,17 @@ import Testing
     try expect(learning().describe(form), golden: "learning.\(form)")
   }
 
+  private func scoring() throws -> CheckedTopology {
+    try CheckedTopology.load(
+      path: LoadTests.root + "/Topologies/scoring.yaml",
+      registry: OperatorRegistry.all.map(\.description))
+  }
+
+  @Test(arguments: CheckedTopology.DescriptionForm.allCases)
+  func scoringIsDescribed(_ form: CheckedTopology.DescriptionForm) throws {
+    try expect(scoring().describe(form), golden: "scoring.\(form)")
+  }
+
   private func shippedLive() throws -> CheckedTopology {
     try CheckedTopology.load(
       path: LoadTests.root + "/Topologies/live.yaml",
