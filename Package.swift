@@ -78,6 +78,8 @@ let package = Package(
         .product(name: "Histogram", package: "hdrhistogram-swift"),
       ],
       swiftSettings: strict),
+    // What tests of several targets need; no test stands in it.
+    .target(name: "TestClient", path: "Tests/TestClient", swiftSettings: strict),
     .testTarget(name: "ArchitectureTests", swiftSettings: strict),
     .testTarget(
       name: "EventsTests", dependencies: ["Events"], exclude: ["Corpus"], swiftSettings: strict),
@@ -109,13 +111,15 @@ let package = Package(
       name: "SimulationTests", dependencies: ["Simulation", "Events"], swiftSettings: strict),
     .testTarget(
       name: "ServiceTests",
-      dependencies: ["Service", "Streaming", "Operators", "Simulation", "TestKit", "Events"],
+      dependencies: [
+        "Service", "Streaming", "Operators", "Simulation", "TestKit", "TestClient", "Events",
+      ],
       swiftSettings: strict),
     .testTarget(
       name: "CommandTests",
       dependencies: [
         "bidmill", "Streaming", "LocalLog", "KafkaLog", "CKafka", "Simulation", "Learning",
-        "Events",
+        "TestClient", "Events",
       ],
       swiftSettings: strict),
     .testTarget(

@@ -1,4 +1,5 @@
 import Streaming
+import Synchronization
 
 /// Reads a partition of the journal's topic, from a commit's number on.
 ///
@@ -22,9 +23,20 @@ struct JournalReading {
   /// Whether anything was ever committed: ends of transactions and what was aborted do not count.
   func hasRecords() throws(LogError) -> Bool {
     guard low < high else { return false }
-    defer { input.close() }
-    try input.seek(to: low)
-    return try next()
+    return try alone { () throws(LogError) in
+      try input.seek(to: low)
+      return try next()
+    }
+  }
+
+  /// The client has one queue for a partition, so it is read by one at a time.
+  private func alone<Result: Sendable>(
+    _ body: () throws(LogError) -> Result
+  ) throws(LogError) -> Result {
+    try cluster.journalTurn.withLock { (_) throws(LogError) in
+      defer { input.close() }
+      return try body()
+    }
   }
 
   /// Calls `body` with each journal after `number`, up to `last`.
@@ -32,7 +44,13 @@ struct JournalReading {
     after number: Int64, through last: Int64,
     _ body: (_ number: Int64, _ bytes: UnsafeRawBufferPointer) throws(LogError) -> Void
   ) throws(LogError) {
-    defer { input.close() }
+    try alone { () throws(LogError) in try readAll(after: number, through: last, body) }
+  }
+
+  private func readAll(
+    after number: Int64, through last: Int64,
+    _ body: (_ number: Int64, _ bytes: UnsafeRawBufferPointer) throws(LogError) -> Void
+  ) throws(LogError) {
     try input.seek(to: try start(after: number, last: last))
     var parts = JournalParts()
     var held: JournalParts.Whole?
@@ -56,7 +74,10 @@ struct JournalReading {
   /// The last commit's journal that is whole; nil where there is none.
   func last() throws(LogError) -> JournalParts.Whole? {
     guard low < high else { return nil }
-    defer { input.close() }
+    return try alone { () throws(LogError) in try findLast() }
+  }
+
+  private func findLast() throws(LogError) -> JournalParts.Whole? {
     var back: Int64 = 16
     while true {
       let offset = max(low, high - back)
@@ -88,7 +109,10 @@ struct JournalReading {
   /// Where the first record after `number` stands; nil where nothing before it is left, or where
   /// there is none.
   func offset(after number: Int64) throws(LogError) -> Int64? {
-    defer { input.close() }
+    try alone { () throws(LogError) in try findOffset(after: number) }
+  }
+
+  private func findOffset(after number: Int64) throws(LogError) -> Int64? {
     // The end is as good a place to look back from as the last commit.
     try input.seek(to: try start(after: number, last: number))
     while try next() {

@@ -57,13 +57,14 @@ final class KafkaClient: @unchecked Sendable {
     let retained = Unmanaged.passRetained(complaints)
     let configuration = rd_kafka_conf_new()
     do throws(LogError) {
-      let statistics = ("statistics.interval.ms", "\(KafkaStatistics.intervalMilliseconds)")
-      for (name, value) in preferred + [statistics] {
+      let interval = "statistics.interval.ms"
+      for (name, value) in preferred + [(interval, "\(KafkaStatistics.intervalMilliseconds)")] {
         // A property of a newer release of the library is no error.
         _ = rd_kafka_conf_set(configuration, name, value, nil, 0)
       }
       for property in settings.properties { try KafkaClient.set(property, configuration) }
-      for (name, value) in [("bootstrap.servers", settings.brokers)] + owned {
+      let silence = settings.reportsStatistics ? [] : [(interval, "0")]
+      for (name, value) in [("bootstrap.servers", settings.brokers)] + owned + silence {
         try KafkaClient.set(Topology.Property(name: name, value: value), configuration)
       }
     } catch {
@@ -138,6 +139,9 @@ final class KafkaClient: @unchecked Sendable {
     self.settings = settings
     self.complaints = complaints
     self.retained = retained
+    if kind == .producer, settings.reportsStatistics {
+      KafkaClient.reporting.withLock { $0.append(Reporting(client: self)) }
+    }
   }
 
   deinit {
@@ -234,6 +238,22 @@ final class KafkaClient: @unchecked Sendable {
         "records come into the queues of their partitions, never into the common one")
       rd_kafka_message_destroy(message)
     }
+  }
+
+  private struct Reporting {
+    weak var client: KafkaClient?
+  }
+
+  private static let reporting = Mutex<[Reporting]>([])
+
+  /// Lets producers say what they have to say, which they do by themselves only while they send: a
+  /// partition may have nothing to commit for days.
+  static func serveProducers() {
+    let clients = reporting.withLock { reporting in
+      reporting.removeAll { $0.client == nil }
+      return reporting.compactMap(\.client)
+    }
+    for client in clients { rd_kafka_poll(client.handle, 0) }
   }
 
   static func text(_ buffer: [CChar]) -> String {

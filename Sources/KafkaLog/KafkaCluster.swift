@@ -43,6 +43,9 @@ public struct KafkaSettings: Sendable {
   var readsUncommitted = false
   /// Off for clusters that know nothing of topics' settings and do not say so.
   var asksForTopicSettings = true
+  /// Clients tell how they do (`KafkaStatistics`). Only where `complaints` is called again and
+  /// again: what nobody takes gathers in the clients.
+  public var reportsStatistics = false
   /// How much is fetched ahead, per partition of a topic.
   public var prefetchKilobytes = 32_768
 
@@ -70,6 +73,8 @@ public final class KafkaCluster: Sendable {
   /// group: what it reads it is told, partition by partition.
   let consumer: KafkaClient
   let calls = CallWatch()
+  /// Whose it is to read the journal: see `JournalReading`.
+  let journalTurn = Mutex<Void>(())
   private let member = Mutex<KafkaClient?>(nil)
 
   /// Finds the cluster.
@@ -98,10 +103,11 @@ public final class KafkaCluster: Sendable {
     ]
   }
 
-  /// What a user may set otherwise. The client pauses fetching for a fixed second once it holds
-  /// `queued.min.messages`: memory is bounded by bytes instead, per partition of a topic.
+  /// What a user may set otherwise. Memory is bounded by bytes alone, per partition of a topic. A
+  /// client before 2.2.0 that holds as much looks again after a second, or after the answer to a
+  /// fetch of other partitions: one that waits for records keeps a partition waiting that has some.
   private static let consumerPreferences = [
-    ("queued.min.messages", "10000000"),
+    ("queued.min.messages", "10000000"), ("fetch.wait.max.ms", "100"),
     ("fetch.queue.backoff.ms", "10"), ("socket.nagle.disable", "true"),
     ("reconnect.backoff.max.ms", "1000"),
   ]
@@ -186,6 +192,7 @@ public final class KafkaCluster: Sendable {
   /// is not accepted any more. Call it now and then: it also serves the client's callbacks.
   public func complaints() -> [String] {
     consumer.discardEvents()
+    KafkaClient.serveProducers()
     var found: [String] = []
     if let reason = consumer.takeRefusal() { found.append(refusal(reason).message) }
     if consumer.takeAbsence() {
@@ -227,6 +234,8 @@ public final class KafkaCluster: Sendable {
   /// First and next offset of a topic's partition.
   func watermarks(_ topic: String, _ partition: Int32) throws(LogError) -> (low: Int64, high: Int64)
   {
+    // Clusters that are only read now and then have nobody else to do it.
+    consumer.discardEvents()
     let deadline = Deadline(milliseconds: settings.answerWithinMilliseconds)
     var (low, high): (Int64, Int64) = (0, 0)
     while true {

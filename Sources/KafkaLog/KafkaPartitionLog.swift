@@ -153,6 +153,7 @@ public final class KafkaPartitionLog: PartitionLog, @unchecked Sendable {
     if let known = journalReader.withLock({ $0 }) { return known }
     var settings = cluster.settings
     settings.readsUncommitted = true
+    settings.reportsStatistics = false
     let made = try KafkaCluster(settings)
     journalReader.withLock { $0 = made }
     return made

@@ -13,8 +13,8 @@ import Synchronization
 /// where a restart finds it without reading what stands before. Chunks of a removed snapshot get
 /// tombstones, and compaction takes both away.
 ///
-/// `list` and `read` may be called from any thread; what writes (`create`'s sink, `remove`), from
-/// one at a time. Nothing is fenced before something is written.
+/// `list` and `read` may be called from any thread, also while something is written; what writes
+/// (`create`'s sink, `remove`), from one at a time. Nothing is fenced before something is written.
 public final class KafkaSnapshotStore: SnapshotStore, @unchecked Sendable {
   /// Payload of one transaction.
   private static let transactionBytes = 8 << 20
@@ -22,10 +22,14 @@ public final class KafkaSnapshotStore: SnapshotStore, @unchecked Sendable {
   private let cluster: KafkaCluster
   private let topic: String
   private let partition: Int32
-  /// The index as it was read or written last.
-  private let index = Mutex<SnapshotIndex?>(nil)
-  /// Belongs to whoever writes; one at a time.
+  /// The index as it was listed last.
+  private let listed = Mutex<SnapshotIndex?>(nil)
+  /// The client has one queue for a partition, so it is read by one at a time.
+  private let turn = Mutex<Void>(())
+  /// Belongs to whoever writes, one at a time; with the index, which nobody else changes as long as
+  /// this one is not fenced.
   private var producer: SnapshotProducer?
+  private var index = SnapshotIndex()
   fileprivate private(set) var chunkBytes = SnapshotChunk.bytesMax
 
   /// - Parameter cluster: One that reads nothing else. Several partitions may share it.
@@ -41,19 +45,29 @@ public final class KafkaSnapshotStore: SnapshotStore, @unchecked Sendable {
 
   // MARK: Reading
 
-  public func list() throws(LogError) -> [Int64] { try known().entries.map(\.number) }
-
-  private func known() throws(LogError) -> SnapshotIndex {
-    if let known = index.withLock({ $0 }) { return known }
+  /// As the topic has them now: another process may have written since.
+  public func list() throws(LogError) -> [Int64] {
     let found = try readIndex()
-    index.withLock { $0 = found }
-    return found
+    listed.withLock { $0 = found }
+    return found.entries.map(\.number)
+  }
+
+  private func reading<Result: Sendable>(
+    _ body: (PartitionReading) throws(LogError) -> Result
+  ) throws(LogError) -> Result {
+    try turn.withLock { (_) throws(LogError) in
+      let reading = try PartitionReading(cluster, topic: topic, partition: partition)
+      defer { reading.close() }
+      return try body(reading)
+    }
   }
 
   /// The newest index that reads, looked for from the partition's end backwards.
   private func readIndex() throws(LogError) -> SnapshotIndex {
-    let reading = try PartitionReading(cluster, topic: topic, partition: partition)
-    defer { reading.close() }
+    try reading { reading throws(LogError) in try findIndex(reading) }
+  }
+
+  private func findIndex(_ reading: PartitionReading) throws(LogError) -> SnapshotIndex {
     let key = Array(indexKey.utf8)
     var back: Int64 = 4
     while reading.low < reading.high {
@@ -77,11 +91,19 @@ public final class KafkaSnapshotStore: SnapshotStore, @unchecked Sendable {
   public func read(
     _ number: Int64, _ body: (UnsafeRawBufferPointer) throws(LogError) -> Void
   ) throws(LogError) {
-    guard let entry = try known().entries.first(where: { $0.number == number }) else {
+    if listed.withLock({ $0 == nil }) { _ = try list() }
+    let known = listed.withLock { $0 } ?? SnapshotIndex()
+    guard let entry = known.entries.first(where: { $0.number == number }) else {
       throw LogError(.missing, "\(topic) partition \(partition) has no snapshot \(number)")
     }
-    let reading = try PartitionReading(cluster, topic: topic, partition: partition)
-    defer { reading.close() }
+    try reading { reading throws(LogError) in try read(entry, reading, body) }
+  }
+
+  private func read(
+    _ entry: SnapshotIndex.Entry, _ reading: PartitionReading,
+    _ body: (UnsafeRawBufferPointer) throws(LogError) -> Void
+  ) throws(LogError) {
+    let number = entry.number
     try reading.seek(to: entry.firstOffset)
     var chunk: Int64 = 0
     var bytes: Int64 = 0
@@ -122,7 +144,7 @@ public final class KafkaSnapshotStore: SnapshotStore, @unchecked Sendable {
 
   public func remove(_ number: Int64) throws(LogError) {
     try writing { producer throws(LogError) in
-      var next = try known()
+      var next = index
       guard let place = next.entries.firstIndex(where: { $0.number == number }) else { return }
       let old = next.entries.remove(at: place)
       for chunk in 0..<old.chunks { try producer.put(key(number, chunk), nil) }
@@ -156,38 +178,38 @@ public final class KafkaSnapshotStore: SnapshotStore, @unchecked Sendable {
       found.begun = nil
       try publish(found, opened)
     } else {
-      index.withLock { $0 = found }
+      index = found
     }
     producer = opened
     return opened
   }
 
   private func chunks(of number: Int64, from offset: Int64) throws(LogError) -> [String] {
-    let reading = try PartitionReading(cluster, topic: topic, partition: partition)
-    defer { reading.close() }
-    try reading.seek(to: max(offset, reading.low))
     let wanted = "\(prefix)\(number)/"
-    var keys: [String] = []
-    while try reading.next() {
-      for record in reading.chunk.records {
-        let key = String(decoding: record.key, as: UTF8.self)
-        if key.hasPrefix(wanted) { keys.append(key) }
+    return try reading { reading throws(LogError) in
+      try reading.seek(to: max(offset, reading.low))
+      var keys: [String] = []
+      while try reading.next() {
+        for record in reading.chunk.records {
+          let key = String(decoding: record.key, as: UTF8.self)
+          if key.hasPrefix(wanted) { keys.append(key) }
+        }
       }
+      return keys
     }
-    return keys
   }
 
   /// The index is the last record of its transaction.
   private func publish(_ next: SnapshotIndex, _ producer: SnapshotProducer) throws(LogError) {
     try producer.put(indexKey, next.encoded)
     try producer.commit()
-    index.withLock { $0 = next }
+    index = next
   }
 
   fileprivate func begin(_ number: Int64) throws(LogError) -> Int64 {
     try writing { producer throws(LogError) in
       let offset = try cluster.watermarks(topic, partition).high
-      var next = try known()
+      var next = index
       next.begun = (number, offset)
       try publish(next, producer)
       return offset
@@ -203,7 +225,7 @@ public final class KafkaSnapshotStore: SnapshotStore, @unchecked Sendable {
 
   fileprivate func end(_ entry: SnapshotIndex.Entry) throws(LogError) {
     try writing { producer throws(LogError) in
-      var next = try known()
+      var next = index
       next.begun = nil
       if let place = next.entries.firstIndex(where: { $0.number == entry.number }) {
         let old = next.entries.remove(at: place)

@@ -4,7 +4,11 @@
 /// Finds where each begins and ends by its brackets and strings alone; what stands in between is
 /// for the decoder of events to judge.
 struct EventBody {
-  /// Each record's bytes, as they came, without line breaks.
+  /// More than events of a useful length can be in a body: each costs more memory than its bytes.
+  static let recordsMax = 100_000
+
+  /// Each record's bytes, as they came, without line breaks; `recordsMax` at most, and one more
+  /// where there are more.
   let records: [[UInt8]]
 
   /// - Returns: nil where the body is no sequence of JSON values, with what is wrong in `problem`.
@@ -28,6 +32,10 @@ struct EventBody {
         return nil
       }
       records.append(EventBody.onOneLine(body[place..<end]))
+      if records.count > EventBody.recordsMax {
+        self.records = records
+        return
+      }
       place = EventBody.skipSpace(body, from: end)
       guard isArray else { continue }
       guard place < body.count, body[place] == UInt8(ascii: ",") || body[place] == UInt8(ascii: "]")

@@ -295,6 +295,12 @@ final class Responder: Sendable {
         $0.member("accepted", 0 as Int64)
       }
     }
+    guard body.records.count <= EventBody.recordsMax else {
+      return .error(
+        .contentTooLarge, "too_many",
+        "a request has at most \(EventBody.recordsMax) events; send them in parts"
+      ) { $0.member("accepted", 0 as Int64) }
+    }
     var check = EventCheck(run.topology.topology, topics: topics)
     let (accepted, problems) = check.check(
       body.records, topic: topic, now: Responder.wallClock())

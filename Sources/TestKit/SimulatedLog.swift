@@ -16,6 +16,8 @@ public final class SimulatedBroker: Sendable {
 
   struct State {
     var topics: [[(value: [UInt8], appendTime: Int64)]]
+    /// First offset that is still held, per input.
+    var firstOffsets: [Int64]
     var commitNumber: Int64 = 0
     var nextOffsets: [Int64] = []
     /// Of the last commit.
@@ -38,7 +40,7 @@ public final class SimulatedBroker: Sendable {
 
   public init(inputs: [LogInput]) {
     self.inputs = inputs
-    state = Mutex(State(topics: inputs.map { _ in [] }))
+    state = Mutex(State(topics: inputs.map { _ in [] }, firstOffsets: inputs.map { _ in 0 }))
   }
 
   /// Adds a record to an input.
@@ -46,6 +48,11 @@ public final class SimulatedBroker: Sendable {
     _ value: [UInt8], to input: Int = 0, appendTime: Int64 = LogRecord.noAppendTime
   ) {
     state.withLock { $0.topics[input].append((value, appendTime)) }
+  }
+
+  /// Removes an input's records before an offset, as retention does.
+  public func removeRecords(before offset: Int64, of input: Int = 0) {
+    state.withLock { $0.firstOffsets[input] = max($0.firstOffsets[input], offset) }
   }
 
   /// No record will follow.
@@ -144,6 +151,9 @@ public final class SimulatedLog: PartitionLog, @unchecked Sendable {
   {
     chunk.removeAll()
     let limit = min(maxRecords, max(faults.fetchLimit(), 1))
+    guard positions[input] >= broker.state.withLock({ $0.firstOffsets[input] }) else {
+      throw LogError(.missing, "offset \(positions[input]) of input \(input) was removed")
+    }
     return broker.state.withLock { state in
       let topic = state.topics[input]
       let start = Int(positions[input])
@@ -172,7 +182,9 @@ public final class SimulatedLog: PartitionLog, @unchecked Sendable {
 
   public func seek(_ input: Int, to offset: Int64) throws(LogError) { positions[input] = offset }
 
-  public func firstOffsets() throws(LogError) -> [Int64] { inputs.map { _ in 0 } }
+  public func firstOffsets() throws(LogError) -> [Int64] {
+    broker.state.withLock { $0.firstOffsets }
+  }
 
   public func committed() throws(LogError) -> CommitPoint? {
     if case .refuse = faults.next() { throw LogError(.unavailable, recovery: .rewind, "no answer") }

@@ -44,6 +44,7 @@ let modules: [Module] = [
       "ServiceLifecycle",
     ])),
   Module(name: "TestKit", uses: ["Streaming"], outside: platform),
+  Module(name: "TestClient", uses: [], outside: platform.union(foundation)),
   Module(
     name: "bidmill",
     uses: [

@@ -128,6 +128,33 @@ struct KafkaGroupTests {
     try scene.compare(with: history)
   }
 
+  /// Somebody else opens its partitions' transactions while it works: what was under way is
+  /// aborted, and it is fenced, leaves the partition and takes it back.
+  @Test func abortedByAnother() throws {
+    let seed: UInt64 = 94
+    let rounds = 4
+    let scene = try KafkaScene(work, "fenced", partitions: 2)
+    let history = try SlicedHistory(
+      events: 20_000 * rounds, slices: rounds, seed: 13, to: work.path + "/events.jsonl")
+    var random = SplitMix64(seed: seed)
+    let process = work.start(scene.member)
+    usleep(3_000_000)
+    for round in 0..<rounds {
+      scene.append(history.slices[round])
+      rest(20...200, &random)
+      try scene.abortTransactions()
+      // Before it has the partitions back there is nothing to abort.
+      try scene.waitForCommits()
+    }
+    #expect(process.isRunning, "seed \(seed): \(process.errors)")
+    let taken = times("still this process's", in: process.errors)
+    end([process])
+    let aborted = try scene.aborted("tallies")
+    print("seed \(seed): taken back \(taken) times, \(aborted) tallies aborted")
+    #expect(taken >= rounds && aborted > 0)
+    try scene.compare(with: history)
+  }
+
   @Test func whatWasKilledGoesOnElsewhere() throws {
     let scene = try KafkaScene(work, "takeover", partitions: 2)
     let rounds = max(1, (KafkaScene.rounds ?? 2) / 5)
@@ -162,9 +189,10 @@ struct KafkaGroupTests {
     let seed: UInt64 = 94
     let rounds = KafkaScene.rounds ?? 3
     let restart = getenv("KAFKA_RESTART").map { String(cString: $0) } ?? ""
-    let scene = try KafkaScene(work, "broker", partitions: 2)
+    let scene = try KafkaScene(work, "broker", partitions: 2, talliesEveryMinutes: 10)
     let history = try SlicedHistory(
-      events: 4_000 * rounds, slices: rounds, seed: 12, to: work.path + "/events.jsonl")
+      events: 4_000 * rounds, slices: rounds, seed: 12, to: work.path + "/events.jsonl",
+      talliesEveryMinutes: 10)
     var random = SplitMix64(seed: seed)
     let processes = [work.start(scene.member), work.start(scene.member)]
     for round in 0..<rounds {

@@ -194,6 +194,47 @@ struct KafkaRunTests {
     #expect(info.status == 0, "\(info.errors)")
   }
 
+  @Test func aRecordingWarmsARun() throws {
+    let seed: UInt64 = 12
+    let scene = try KafkaScene(work, "warm", partitions: 2)
+    let history = try SlicedHistory(
+      events: 60_000, slices: 2, seed: 12, to: work.path + "/events.jsonl")
+    scene.append(history.slices[0])
+    let recorded = work.run([
+      "log", "record", "recorded", "--from", "kafka:\(scene.topic("events"))", "--brokers",
+      scene.brokers, "-q",
+    ])
+    #expect(recorded.status == 0, "\(recorded.errors)")
+    scene.append(history.slices[1])
+    let warm = scene.run + ["--warm-from", "recorded"]
+    var random = SplitMix64(seed: seed)
+    for _ in 0..<(KafkaScene.rounds ?? 6) {
+      let running = work.start(warm + ["-q"] + KafkaScene.manyCommits)
+      usleep(useconds_t(150_000 + random.next() % 600_000))
+      running.send(SIGKILL)
+      _ = running.wait()
+    }
+    let last = work.run(warm + ["-q", "--json", "--exit-when-idle", "1s"])
+    #expect(last.status == 0, "\(last.errors)")
+    let replay = work.run([
+      "replay", scene.topology, "--from", "events.jsonl", "--out", "out", "-q", "--json",
+      "--partitions", "2",
+    ])
+    print("seed \(seed)")
+    #expect(last.member("digest") == replay.member("digest"), "\(replay.errors)")
+    // Nothing of the recorded half was published but what stands of it, once.
+    let tallies = try scene.published("tallies").map(KafkaScene.withoutPlace)
+    #expect(Set(tallies).count == tallies.count)
+    let whole = work.lines("out/tallies.jsonl").filter { !$0.contains(history.endText) }
+    #expect(tallies.count > 500 && tallies.count < whole.count * 3 / 4)
+    #expect(KafkaScene.totals(tallies) == KafkaScene.totals(whole))
+
+    let elsewhere = work.run(["run", "local.yaml", "--warm-from", "recorded"])
+    #expect(elsewhere.status != 0)
+    let nothing = work.run(scene.run + ["--warm-from", "nowhere"])
+    #expect(nothing.status == 66, "\(nothing.errors)")
+  }
+
   @Test func stopsAndGoesOn() throws {
     let scene = try KafkaScene(work, "stops", partitions: 2, snapshots: "{ directory: state }")
     let history = try SlicedHistory(

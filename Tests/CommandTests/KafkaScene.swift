@@ -45,7 +45,8 @@ final class KafkaScene {
   init(
     _ work: Workplace, _ name: String, partitions: Int,
     makes: [String] = ["events", "tallies", "dead-letters", "journal", "snapshots"],
-    properties: String = "{}", snapshots: String? = nil, delivery: String = "exactly_once"
+    properties: String = "{}", snapshots: String? = nil, delivery: String = "exactly_once",
+    talliesEveryMinutes minutes: Int64 = 1
   ) throws {
     self.work = work
     let brokers = getenv("KAFKA_BROKERS").map { String(cString: $0) } ?? ""
@@ -77,7 +78,7 @@ final class KafkaScene {
               properties: \(properties) }
       operators:
         unique: { operator: deduplicate, from: events }
-        totals: { operator: tally, from: unique }
+        totals: { operator: tally, from: unique, every: \(minutes)m }
       sinks:
         tallies: { from: totals, kafka: { topic: \(group)-tallies } }
         dead_letters: { kafka: { topic: \(group)-dead-letters } }
@@ -165,8 +166,27 @@ final class KafkaScene {
     return sum
   }
 
+  /// Opens the transactions of all partitions, which ends whatever is under way there.
+  func abortTransactions() throws {
+    for partition in 0..<Int32(partitions) {
+      let id = settings.transactionalID(partition)
+      try KafkaClient(
+        .producer, settings, owned: [("transactional.id", id)], preferred: []
+      ).openTransactions(id)
+    }
+  }
+
+  /// Records of a topic that are in aborted transactions.
+  func aborted(_ name: String) throws -> Int {
+    var all = settings
+    all.readsUncommitted = true
+    return try values(name, on: KafkaCluster(all)).count - values(name, on: cluster).count
+  }
+
   /// What a consumer of a sink sees that reads what is committed.
-  func published(_ sink: String) throws -> [String] {
+  func published(_ sink: String) throws -> [String] { try values(sink, on: cluster) }
+
+  private func values(_ sink: String, on cluster: KafkaCluster) throws -> [String] {
     var values: [String] = []
     for partition in 0..<Int32(partitions) {
       let input = try KafkaInput(
@@ -264,15 +284,19 @@ final class KafkaScene {
   }
 }
 
-/// A history in slices, each ending with a heartbeat in the middle of a minute: with all inputs at
-/// their ends time goes on by itself, but no tally falls due before the next slice comes.
+/// A history in slices, each ending with a heartbeat in the middle between two tallies: with all
+/// inputs at their ends time goes on by itself, but none falls due before the next slice comes, which
+/// half a minute is enough for where no broker is started meanwhile.
 struct SlicedHistory {
   var slices: [[[UInt8]]] = []
   /// How records of the replay's last moment show it.
   var endText = ""
 
   /// Events stand 10 s apart. The whole goes to a file as well.
-  init(events: Int, slices count: Int, seed: UInt64, to path: String) throws {
+  init(
+    events: Int, slices count: Int, seed: UInt64, to path: String,
+    talliesEveryMinutes minutes: Int64 = 1
+  ) throws {
     var settings = HistorySettings()
     settings.seed = seed
     settings.records = events
@@ -283,7 +307,7 @@ struct SlicedHistory {
     var slice: [[UInt8]] = []
     var newest = Int64.min
     func end() -> [UInt8] {
-      let time = (newest / 60_000 + 1) * 60_000 + 30_000
+      let time = (newest / (minutes * 60_000) + 1) * minutes * 60_000 + minutes * 30_000
       endText = "\"time\":\(time)"
       return Array(#"{"type":"heartbeat","time":\#(time)}"#.utf8)
     }

@@ -31,6 +31,8 @@ import Testing
     #expect(Text.decimal(1234.567, places: 2) == "1,234.57")
     #expect(Text.decimal(0.999, places: 2) == "1.00")
     #expect(Text.decimal(-0.05, places: 1) == "-0.1")
+    #expect(Text.decimal(8e12, places: 6) == "8,000,000,000,000.000000")
+    #expect(Text.decimal(-9e14, places: 6) == "-900000000000000.0")
     #expect(Text.bytes(1023) == "1023 B")
     #expect(Text.bytes(1536) == "1.5 KiB")
     #expect(Text.seconds(0.25) == "0.25 s")

@@ -1,4 +1,5 @@
 import Events
+import LocalLog
 import Streaming
 import Testing
 
@@ -50,6 +51,45 @@ import Testing
     #expect(work.read("a/tallies.jsonl") == work.read("b/tallies.jsonl"))
     #expect(work.read("a/dead_letters.jsonl") == work.read("b/dead_letters.jsonl"))
     #expect(summary("a", "digest") == summary("b", "digest"))
+  }
+
+  /// A run on Kafka refuses what is not where its account belongs, and so does a replay of what was
+  /// recorded there; other logs have other rules.
+  @Test(arguments: [true, false]) func recordingsAreHeldToTheirKeys(_ isRecorded: Bool) throws {
+    let store = try LocalLogStore.open(work.path + "/data", creating: true)
+    try store.createTopic("events", partitions: 2)
+    let event = Array(
+      #"{"type":"click","id":"c","time":1767225600000,"account":"a","campaign":"k","ad":"d"}"#.utf8)
+    for partition in Int32(0)..<2 {
+      let appender = try store.appender("events", partition: partition)
+      try event.withUnsafeBytes { value in
+        try Array("a".utf8).withUnsafeBytes { key in
+          _ = try appender.append(
+            key: key, value: value, appendTime: LogRecord.noAppendTime, eventTime: 1_767_225_600_000
+          )
+        }
+      }
+      try appender.close()
+      guard isRecorded else { continue }
+      try store.keep(
+        RecordingMark(origin: "localhost:9092/events", originOffset: 1, offset: 1), of: "events",
+        partition: partition)
+    }
+    work.write(
+      "kafka.yaml",
+      """
+      topology: on-kafka
+      sources: { events: { kafka: { brokers: "localhost:9092", topics: [events], group: g } } }
+      operators: { totals: { operator: tally, from: events } }
+      sinks: { tallies: { from: totals, kafka: { topic: tallies } } }
+      snapshots: { directory: state }
+      """)
+    let outcome = work.run("replay", "kafka.yaml", "--from", "data", "--out", "out", "-q", "--json")
+    #expect(outcome.status == 0, "\(outcome.errors)")
+    #expect(outcome.member("accepted") == (isRecorded ? "1" : "2"))
+    let refused = work.lines("out/dead_letters.jsonl")
+    #expect(refused.count == (isRecorded ? 1 : 0))
+    #expect(refused.allSatisfy { $0.contains(#""reason":"wrong_partition""#) })
   }
 
   /// Records per account, in order, without where they came from.

@@ -1,5 +1,6 @@
 import LocalLog
 import Streaming
+import TestClient
 import Testing
 
 @testable import bidmill
@@ -51,19 +52,15 @@ import Testing
     init(_ description: String) { self.description = description }
   }
 
-  /// Status and body of an answer, by a shell's means: one connection, one request.
-  private func ask(
-    _ port: Int, _ target: String, method: String = "GET", token: String? = nil, body: String = ""
-  ) -> (status: Int, body: String) {
-    var head = "\(method) \(target) HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n"
-    if let token { head += "Authorization: Bearer \(token)\r\n" }
-    if !body.isEmpty {
-      head += "Content-Type: application/json\r\nContent-Length: \(body.utf8.count)\r\n"
-    }
-    let answer = Conversation(port: port).say(head + "\r\n" + body)
-    let status = answer.split(separator: " ").dropFirst().first.flatMap { Int($0) } ?? 0
-    let end = answer.firstRange(of: "\r\n\r\n")?.upperBound ?? answer.endIndex
-    return (status, String(answer[end...]))
+  private func ask(_ port: Int, _ target: String, token: String? = nil) -> Answer {
+    Connection.ask(
+      port, "GET", target, headers: token.map { ["Authorization: Bearer \($0)"] } ?? [])
+  }
+
+  private func post(_ port: Int, _ events: String) -> Answer {
+    Connection.ask(
+      port, "POST", "/v1/events", headers: ["Content-Type: application/json"],
+      body: Array(events.utf8))
   }
 
   private func until(_ what: String, _ isSo: () -> Bool) {
@@ -82,10 +79,10 @@ import Testing
     let target = "/v1/accounts/acme/campaigns/c/ads/a"
     until("the first click") { ask(port, target).body.contains(#""clicks":1"#) }
     let events = ["second", "third"].map(ServiceCommandTests.click).joined(separator: "\n")
-    let posted = ask(port, "/v1/events", method: "POST", body: events)
+    let posted = post(port, events)
     #expect(posted.status == 200 && posted.body == "{\"accepted\":2}\n", "\(posted)")
     until("the clicks") { ask(port, target).body.contains(#""clicks":3"#) }
-    let refused = ask(port, "/v1/events", method: "POST", body: #"{"type":"click"}"#)
+    let refused = post(port, #"{"type":"click"}"#)
     #expect(refused.status == 400 && refused.body.contains("missing_field"))
 
     // Given back after a while, and taken by somebody else.
@@ -96,7 +93,7 @@ import Testing
     let appenders = [
       try held.appender("events", partition: 0), try held.appender("events", partition: 1),
     ]
-    let blocked = ask(port, "/v1/events", method: "POST", body: ServiceCommandTests.click("fifth"))
+    let blocked = post(port, ServiceCommandTests.click("fifth"))
     #expect(blocked.status == 503 && blocked.body.contains("not_appended"), "\(blocked)")
     for appender in appenders { try appender.close() }
 
@@ -108,7 +105,7 @@ import Testing
     #expect(outcome.status == 0, "\(outcome.errors)")
     #expect(outcome.member("events") == "4")
     #expect(outcome.errors.contains("stopping: committing what is done"))
-    #expect(Conversation.isRefused(port: port))
+    #expect(Connection(port: port) == nil)
     // A last snapshot: nothing is processed again.
     let again = work.run("run", Workplace.tally, "-q", "--json", "--exit-when-idle", "100ms")
     #expect(again.member("events_in_run") == "0" && again.member("events") == "4")
@@ -149,52 +146,5 @@ import Testing
       #expect(outcome.errors.contains(message), "\(arguments): \(outcome.errors)")
     }
     #expect(ask(port, "/health/live").status == 200)
-  }
-}
-
-/// One connection to this machine.
-private struct Conversation {
-  private let number: Int32
-  private let isOpen: Bool
-
-  init(port: Int) {
-    #if canImport(Glibc)
-      number = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
-    #else
-      number = socket(AF_INET, SOCK_STREAM, 0)
-    #endif
-    var address = sockaddr_in()
-    address.sin_family = sa_family_t(AF_INET)
-    address.sin_port = in_port_t(UInt16(port).bigEndian)
-    address.sin_addr.s_addr = inet_addr("127.0.0.1")
-    let size = socklen_t(MemoryLayout<sockaddr_in>.size)
-    let socketNumber = number
-    isOpen = withUnsafePointer(to: &address) {
-      $0.withMemoryRebound(to: sockaddr.self, capacity: 1) { connect(socketNumber, $0, size) } == 0
-    }
-    var patience = timeval(tv_sec: 30, tv_usec: 0)
-    setsockopt(
-      number, SOL_SOCKET, SO_RCVTIMEO, &patience, socklen_t(MemoryLayout<timeval>.size))
-  }
-
-  /// Everything that comes until the other side ends.
-  func say(_ text: String) -> String {
-    defer { close(number) }
-    guard isOpen else { return "" }
-    let bytes = Array(text.utf8)
-    guard write(number, bytes, bytes.count) == bytes.count else { return "" }
-    var answer: [UInt8] = []
-    var buffer = [UInt8](repeating: 0, count: 1 << 16)
-    while true {
-      let count = read(number, &buffer, buffer.count)
-      guard count > 0 else { return String(decoding: answer, as: UTF8.self) }
-      answer += buffer[..<count]
-    }
-  }
-
-  static func isRefused(port: Int) -> Bool {
-    let conversation = Conversation(port: port)
-    defer { close(conversation.number) }
-    return !conversation.isOpen
   }
 }

@@ -148,6 +148,17 @@ import Testing
     #expect(brokers[0].outputTexts == audit.outputs)
   }
 
+  @Test func aRunThatEndsTakesNothingUp() throws {
+    let opened = Atomic<Int>(0)
+    let statuses = try run(warmMilliseconds: 0) { engine in
+      engine.stop()
+      try add(0, to: engine, opened)
+      #expect(engine.statuses.isEmpty)
+    }
+    #expect(statuses.isEmpty)
+    #expect(opened.load(ordering: .relaxed) == 0)
+  }
+
   @Test func anErrorEndsTheRun() throws {
     #expect(throws: LogError.self) {
       try run(warmMilliseconds: 0) { engine in

@@ -1,6 +1,8 @@
 import CKafka
+import Dispatch
 import Events
 import Streaming
+import Synchronization
 import Testing
 
 @testable import KafkaLog
@@ -55,6 +57,27 @@ import Testing
       }
     }
     #expect(log.lastKnownCommit == transaction(1, [5]).point)
+    log.close()
+  }
+
+  /// What no snapshot needs is looked for beside the partition's own recovery.
+  @Test func theJournalMayBeReadBySeveralAtOnce() throws {
+    let mock = try mock()
+    let log = try open(mock)
+    for number in 1...20 as ClosedRange<Int64> { try log.commit(transaction(number, [number])) }
+    let failures = Mutex<[LogError]>([])
+    let readings = Mutex<[[Int64]]>([])
+    DispatchQueue.concurrentPerform(iterations: 4) { _ in
+      for _ in 0..<5 {
+        var numbers: [Int64] = []
+        do throws(LogError) {
+          try log.journal(after: 0) { number, _ in numbers.append(number) }
+        } catch { failures.withLock { $0.append(error) } }
+        readings.withLock { $0.append(numbers) }
+      }
+    }
+    #expect(failures.withLock { $0.map(\.message) } == [])
+    #expect(readings.withLock { $0.allSatisfy { $0 == Array(1...20) } })
     log.close()
   }
 

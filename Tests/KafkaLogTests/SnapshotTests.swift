@@ -1,6 +1,8 @@
 import CKafka
+import Dispatch
 import Events
 import Streaming
+import Synchronization
 import Testing
 
 @testable import KafkaLog
@@ -77,6 +79,39 @@ import Testing
       try lastKeys().sorted() == [
         "g/0/3/0", "g/0/3/1", "g/0/3/2", "g/0/4/0", "g/0/4/1", "g/0/4/2", "g/0/index",
       ])
+  }
+
+  /// A partition that was another process's for a while comes back with its old store.
+  @Test func whatAnotherProcessHasWrittenAndRemovedIsSeen() throws {
+    let store = try store()
+    try write(5, content(100, 5), to: store)
+    #expect(try store.list() == [5])
+    let other = try self.store()
+    try write(7, content(600_000, 7), to: other)
+    try other.remove(5)
+    #expect(try store.list() == [7])
+    #expect(try read(7, of: store) == content(600_000, 7))
+    #expect(try failure { _ = try read(5, of: store) }.kind == .missing)
+  }
+
+  @Test func severalMayReadAtOnce() throws {
+    let store = try store()
+    for number in Int64(1)...2 { try write(number, content(1_200_000, UInt64(number)), to: store) }
+    let other = try self.store()
+    let wrong = Mutex<[String]>([])
+    let expected = (1...2).map { content(1_200_000, $0) }
+    DispatchQueue.concurrentPerform(iterations: 4) { thread in
+      for round in 0..<4 {
+        let number = (thread + round) % 2
+        do {
+          var bytes: [UInt8] = []
+          if try other.list() != [2, 1] { wrong.withLock { $0.append("list") } }
+          try other.read(Int64(number + 1)) { bytes += $0 }
+          if bytes != expected[number] { wrong.withLock { $0.append("bytes of \(number + 1)") } }
+        } catch { wrong.withLock { $0.append("\(error)") } }
+      }
+    }
+    #expect(wrong.withLock { $0 } == [])
   }
 
   @Test func whatWasNotFinishedIsNotThere() throws {

@@ -1,6 +1,14 @@
+import CKafka
+import Streaming
 import Testing
 
 @testable import KafkaLog
+
+#if canImport(Glibc)
+  import Glibc
+#elseif canImport(Darwin)
+  import Darwin
+#endif
 
 @Suite struct StatisticsTests {
   private func read(_ text: String) -> KafkaStatistics? {
@@ -39,5 +47,48 @@ import Testing
     ] {
       #expect(read(text) == nil, "\(text)")
     }
+  }
+
+  /// Settings with which a client reports without a pause, under a name of its own.
+  private func settings(_ mock: MockCluster, _ name: String) -> KafkaSettings {
+    var settings = mock.settings()
+    settings.properties = [
+      Topology.Property(name: "client.id", value: name),
+      Topology.Property(name: "statistics.interval.ms", value: "10"),
+    ]
+    return settings
+  }
+
+  /// Reports that nobody takes gather in the client for as long as it lives.
+  @Test func clientsThatAreOnlyReadNowAndThenDoNotReport() throws {
+    let mock = try MockCluster(topics: [("events", 1)])
+    let cluster = try KafkaCluster(settings(mock, "unserved"))
+    let queue = try #require(rd_kafka_queue_get_consumer(cluster.consumer.handle))
+    defer { rd_kafka_queue_destroy(queue) }
+    usleep(500_000)
+    #expect(rd_kafka_queue_length(queue) < 10)
+  }
+
+  @Test func producersReportWhileThereIsNothingToCommit() throws {
+    let mock = try MockCluster(topics: [("events", 1), ("tallies", 1), ("g-journal", 1)])
+    var settings = settings(mock, "idle")
+    settings.reportsStatistics = true
+    let cluster = try KafkaCluster(settings)
+    let log = try cluster.partitionLog(
+      partition: 0, inputs: [LogInput(source: "events", topic: "events")],
+      outputs: [LogOutput(sink: "tallies", topic: "tallies", compacted: false)])
+    #expect(try log.committed() == nil)
+    func report() -> KafkaStatistics? {
+      KafkaStatistics.current.first { $0.client.hasPrefix("idle#") && $0.kind == "producer" }
+    }
+    let deadline = Deadline(milliseconds: 10_000)
+    while report() == nil, !deadline.isOver {
+      _ = cluster.complaints()
+      usleep(10_000)
+    }
+    #expect(report()?.word("eos", "txn_state") == "Ready")
+    log.close()
+    while report() != nil, !deadline.isOver { usleep(1_000) }
+    #expect(report() == nil)
   }
 }

@@ -7,50 +7,26 @@ import Testing
 
 /// What holds for every operator: results depend on the sequence alone.
 @Suite struct AttributionContractTests {
-  private func replaying(_ topology: CheckedTopology? = nil) throws -> Replaying {
-    Replaying(topology: try topology ?? Attributing.topology(), registry: OperatorRegistry.all)
+  private func histories() throws -> WholeHistories {
+    WholeHistories(topology: try Attributing.topology())
   }
 
   @Test func batchesMayBeCutAnywhere() throws {
-    let records = Attributing.history(2_000, seed: 5)
-    let whole = try replaying().run(records, publishAtEnd: true)
-    #expect(whole.outputs.count > 2_000)
-    for limit in [1, 2, 7, 64, 1_000] {
-      let cut = try replaying().run(
-        records, fetchLimit: limit, commitEvents: limit * 3, publishAtEnd: true)
-      #expect(cut == whole, "batches of \(limit)")
-    }
+    try histories().expectCutsMakeNoDifference(
+      Attributing.history(2_000, seed: 5), limits: [1, 2, 7, 64, 1_000], outputsMin: 2_000)
   }
 
   @Test func theSameLogGivesTheSameResults() throws {
     let records = Attributing.history(1_000, seed: 6)
-    #expect(try replaying().run(records) == replaying().run(records))
+    #expect(try histories().replaying.run(records) == histories().replaying.run(records))
   }
 
-  /// Crashes, refused commits, torn snapshots and zombies; snapshots are taken and restored at
-  /// any point, and what was committed is what an undisturbed run gives.
   @Test func survivesFaults() throws {
-    let topology = try Attributing.topology()
-    var (recoveries, outputs, snapshots) = (0, 0, 0)
-    for seed in 1...60 as ClosedRange<UInt64> {
+    try histories().expectFaultsAreSurvived(seeds: 1...60, least: 20) { seed in
       var choice = SeededChoice(seed: seed)
-      let records = Attributing.history(
+      return Attributing.history(
         choice.inside(50...300), seed: seed, duration: .minutes(Int64(choice.inside(5...30))))
-      var settings = FaultSimulation.Settings()
-      settings.idleClock = false
-      let expected = try replaying(topology).run(records).digest
-      var simulation = FaultSimulation(
-        topology: topology, registry: OperatorRegistry.all,
-        inputs: [LogInput(source: "events", topic: "events")], history: [records], seed: seed,
-        settings: settings)
-      let report = simulation.run(expectedDigest: expected)
-      #expect(report.failure == nil, "seed \(seed)")
-      recoveries += report.recoveries
-      snapshots += report.snapshots
-      outputs += report.outputs
     }
-    print("\(recoveries) recoveries, \(snapshots) snapshots, \(outputs) outputs")
-    #expect(recoveries > 20 && snapshots > 20 && outputs > 1_000)
   }
 
   /// One account's records and state are the same whether others share its partition or not.

@@ -21,40 +21,14 @@ import Testing
   }
 
   @Test func batchesMayBeCutAnywhere() throws {
-    let replaying = Replaying(
-      topology: try PacingHistory.topology(), registry: OperatorRegistry.all)
-    let records = records(1_500, 5)
-    let whole = try replaying.run(records, publishAtEnd: true)
-    #expect(whole.outputs.count > 500)
-    for limit in [1, 7, 64] {
-      let cut = try replaying.run(
-        records, fetchLimit: limit, commitEvents: limit * 3, publishAtEnd: true)
-      #expect(cut == whole, "batches of \(limit)")
-    }
+    try WholeHistories(topology: PacingHistory.topology())
+      .expectCutsMakeNoDifference(records(1_500, 5), outputsMin: 500)
   }
 
-  /// Crashes, refused commits, torn snapshots and zombies in the middle of days.
+  /// In the middle of days.
   @Test func survivesFaults() throws {
-    let topology = try PacingHistory.topology()
-    var (recoveries, outputs, snapshots) = (0, 0, 0)
-    for seed in 1...25 as ClosedRange<UInt64> {
-      let records = records(200, seed)
-      var settings = FaultSimulation.Settings()
-      settings.idleClock = false
-      let expected = try Replaying(topology: topology, registry: OperatorRegistry.all)
-        .run(records).digest
-      var simulation = FaultSimulation(
-        topology: topology, registry: OperatorRegistry.all,
-        inputs: [LogInput(source: "events", topic: "events")], history: [records], seed: seed,
-        settings: settings)
-      let report = simulation.run(expectedDigest: expected)
-      #expect(report.failure == nil, "seed \(seed)")
-      recoveries += report.recoveries
-      snapshots += report.snapshots
-      outputs += report.outputs
-    }
-    print("\(recoveries) recoveries, \(snapshots) snapshots, \(outputs) outputs")
-    #expect(recoveries > 10 && snapshots > 10 && outputs > 1_000)
+    try WholeHistories(topology: PacingHistory.topology())
+      .expectFaultsAreSurvived(seeds: 1...25, least: 10) { records(200, $0) }
   }
 
   @Test func everyStateIsThatOfANaiveRecount() throws {

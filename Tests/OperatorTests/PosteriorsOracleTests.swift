@@ -8,45 +8,30 @@ import Testing
 /// Posteriors with times of minutes and hours, so that short histories reach everything.
 enum Estimating {
   static func topology(_ settings: String = "", sinks: Bool = true) throws -> CheckedTopology {
-    try CheckedTopology.parse(
-      text: """
-        topology: estimates
-        time: { out_of_orderness: 5s, max_gap: 3660d }
-        sources:
-          events: { log: { directory: data, topics: [events] } }
-        operators:
-          unique: { operator: deduplicate, from: events, within: 1h }
-          people: { operator: identity, from: unique, key: secret, device_ttl: 8h, ttl: 9h }
-          journeys: { operator: journeys, from: people, lookback: 7h, max_touches: 20 }
-          credits:
-            operator: attribution
-            from: journeys
-            models: [last_touch, linear]
-            primary: linear
-            windows: { click: 6h, view: 2h }
-            views: always
-          beliefs:
+    try Attributing.topology(
+      behind: """
+        beliefs:
             operator: posteriors
             from: [journeys, credits]
             half_life: 3h
             maturity: { click: 5m, conversion: 40m }
             \(settings)
-        sinks:
-          estimates: { from: beliefs, log: { topic: estimates } }
-          \(sinks ? "interactions: { from: journeys, log: { topic: interactions } }" : "")
-          \(sinks ? "attributions: { from: credits, log: { topic: attributions } }" : "")
-        """.split(separator: "\n").filter { !$0.allSatisfy { $0 == " " } }.joined(separator: "\n"),
-      file: "estimates.yaml", registry: OperatorRegistry.all.map(\.description))
+        """,
+      views: "always",
+      sinks: [Attributing.sink("estimates", from: "beliefs")]
+        + (sinks
+          ? [
+            Attributing.sink("interactions", from: "journeys"),
+            Attributing.sink("attributions", from: "credits"),
+          ] : []))
   }
 
   static func history(
     _ count: Int, seed: UInt64, duration: TimeSpan = .hours(7), accounts: Int = 3,
     change: (inout HistorySettings) -> Void = { _ in }
   ) -> [[UInt8]] {
-    Attributing.history(count, seed: seed, duration: duration, accounts: accounts) {
-      $0.latePerMillion = 0
-      change(&$0)
-    }
+    Attributing.onTime(
+      count, seed: seed, duration: duration, accounts: accounts, change: change)
   }
 
   static func path(_ record: [String: Any]) -> [String] {

@@ -213,23 +213,10 @@ import Testing
   }
 
   @Test func survivesFaults() throws {
-    let topology = try Estimating.topology(sinks: false)
-    let replaying = Replaying(topology: topology, registry: OperatorRegistry.all)
-    var (recoveries, snapshots) = (0, 0)
-    for seed in 1...15 as ClosedRange<UInt64> {
-      let records = Estimating.history(200, seed: seed, duration: .hours(3))
-      var settings = FaultSimulation.Settings()
-      settings.idleClock = false
-      var simulation = FaultSimulation(
-        topology: topology, registry: OperatorRegistry.all,
-        inputs: [LogInput(source: "events", topic: "events")], history: [records], seed: seed,
-        settings: settings)
-      let report = simulation.run(expectedDigest: try replaying.run(records).digest)
-      #expect(report.failure == nil, "seed \(seed)")
-      recoveries += report.recoveries
-      snapshots += report.snapshots
-    }
-    #expect(recoveries > 5 && snapshots > 5)
+    try WholeHistories(topology: Estimating.topology(sinks: false))
+      .expectFaultsAreSurvived(seeds: 1...15, least: 5) {
+        Estimating.history(200, seed: $0, duration: .hours(3))
+      }
   }
 
   /// A draw belongs to its posterior and to how often was drawn before: each is another one, and

@@ -42,6 +42,49 @@ enum Attributing {
       file: "attribution.yaml", registry: OperatorRegistry.all.map(\.description))
   }
 
+  /// People and journeys with times of hours, credits, and behind them what is asked for.
+  static func topology(
+    behind operation: String, views: String? = nil, sinks: [String]
+  ) throws -> CheckedTopology {
+    try CheckedTopology.parse(
+      text: """
+        topology: behind
+        time: { out_of_orderness: 5s, max_gap: 3660d }
+        sources:
+          events: { log: { directory: data, topics: [events] } }
+        operators:
+          unique: { operator: deduplicate, from: events, within: 1h }
+          people: { operator: identity, from: unique, key: secret, device_ttl: 8h, ttl: 9h }
+          journeys: { operator: journeys, from: people, lookback: 7h, max_touches: 20 }
+          credits:
+            operator: attribution
+            from: journeys
+            models: [last_touch, linear]
+            primary: linear
+            windows: { click: 6h, view: 2h }
+            \(views.map { "views: \($0)" } ?? "")
+          \(operation)
+        sinks:
+          \(sinks.joined(separator: "\n  "))
+        """.split(separator: "\n").filter { !$0.allSatisfy { $0 == " " } }.joined(separator: "\n"),
+      file: "behind.yaml", registry: OperatorRegistry.all.map(\.description))
+  }
+
+  static func sink(_ stream: String, from step: String) -> String {
+    "\(stream): { from: \(step), log: { topic: \(stream) } }"
+  }
+
+  /// Records with clicks and conversions in numbers, none of them late.
+  static func onTime(
+    _ count: Int, seed: UInt64, duration: TimeSpan, accounts: Int = 3,
+    change: (inout HistorySettings) -> Void = { _ in }
+  ) -> [[UInt8]] {
+    history(count, seed: seed, duration: duration, accounts: accounts) {
+      $0.latePerMillion = 0
+      change(&$0)
+    }
+  }
+
   static func driver(_ topology: CheckedTopology) throws -> TopologyDriver {
     try TopologyDriver(topology, registry: OperatorRegistry.all)
   }

@@ -1,5 +1,6 @@
 import Streaming
 import Synchronization
+import TestClient
 import TestKit
 import Testing
 
@@ -40,12 +41,9 @@ import Testing
         #expect(await ask(port, "/nothing", headers: [header]).status == 404)
         // With a token, any name of the machine will do.
         #expect(
-          await Blocking.run {
-            let connection = Connection(port: port)
-            connection.send(
-              Array("GET /metrics HTTP/1.1\r\nHost: bidmill.internal\r\n\(header)\r\n\r\n".utf8))
-            return connection.answer().status
-          } == 200)
+          await say(
+            port, "GET /metrics HTTP/1.1\r\nHost: bidmill.internal\r\n\(header)\r\n\r\n"
+          ).status == 200)
       }
     }
   }
@@ -54,12 +52,8 @@ import Testing
   @Test func otherSitesDoNotReachAnOpenService() async throws {
     try await withWorld { world in
       let port = world.port
-      let status = await Blocking.run {
-        let connection = Connection(port: port)
-        connection.send(Array("GET /metrics HTTP/1.1\r\nHost: evil.example\r\n\r\n".utf8))
-        return connection.answer().status
-      }
-      #expect(status == 421)
+      let evil = await say(port, "GET /metrics HTTP/1.1\r\nHost: evil.example\r\n\r\n")
+      #expect(evil.status == 421)
       for type in [["Content-Type: text/plain"], []] {
         let answer = await ask(
           port, "POST", "/v1/events", headers: type,
@@ -129,7 +123,7 @@ import Testing
         ] {
           group.addTask {
             await Blocking.run {
-              let connection = Connection(port: port)
+              guard let connection = Connection(port: port) else { return false }
               connection.send(Array(part.utf8))
               // The end of the connection, or an answer that says why, and then the end.
               while !connection.receive().isEmpty {}
@@ -149,11 +143,7 @@ import Testing
     try await withWorld { world in
       let port = world.port
       for text in ["\u{1}\u{2}\u{3}\r\n\r\n", "GET\r\n\r\n", "GET / HTTP/9.9\r\n\r\n"] {
-        let status = await Blocking.run {
-          let connection = Connection(port: port)
-          connection.send(Array(text.utf8))
-          return connection.answer().status
-        }
+        let status = await say(port, text).status
         #expect(status == 400 || status == 0, "\(text)")
       }
       #expect(await ask(port, "/health/live").status == 200)

@@ -2,6 +2,7 @@ import Events
 import Operators
 import Streaming
 import Synchronization
+import TestClient
 import TestKit
 import Testing
 

@@ -1,6 +1,7 @@
 import Events
 import Streaming
 import Synchronization
+import TestClient
 import TestKit
 import Testing
 
@@ -94,6 +95,18 @@ import Testing
     }
   }
 
+  @Test func refusesMoreEventsThanAreUseful() async throws {
+    try await withWorld { world in
+      let most = String(repeating: "{}", count: EventBody.recordsMax)
+      #expect(await post(world, most).errorCode == "refused_events")
+      for body in [most + "{}", "[" + most.replacing("}{", with: "},{") + ",{}, what"] {
+        let answer = await post(world, body)
+        #expect(answer.status == 413 && answer.errorCode == "too_many")
+      }
+      #expect(world.intake.taken.withLock { $0.isEmpty })
+    }
+  }
+
   @Test func refusesWhatIsTooLarge() async throws {
     try await withWorld(bodyBytesMax: 10_000) { world in
       let port = world.port
@@ -102,7 +115,7 @@ import Testing
       #expect(await post(world, large).status == 413)
       // Without a length, and more than the connection's buffers hold.
       let status = await Blocking.run {
-        let connection = Connection(port: port)
+        guard let connection = Connection(port: port) else { return -1 }
         var head = "POST /v1/events HTTP/1.1\r\nHost: localhost\r\n"
         head += "Content-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n"
         connection.send(Array(head.utf8))

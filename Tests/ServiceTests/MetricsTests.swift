@@ -1,5 +1,6 @@
 import Events
 import Streaming
+import TestClient
 import Testing
 
 @testable import Service

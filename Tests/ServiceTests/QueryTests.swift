@@ -1,6 +1,7 @@
 import Events
 import Operators
 import Streaming
+import TestClient
 import TestKit
 import Testing
 

@@ -4,6 +4,7 @@ import Operators
 import Service
 import Streaming
 import Synchronization
+import TestClient
 import TestKit
 
 /// A run over simulated logs with a service in front of it, all in this process.

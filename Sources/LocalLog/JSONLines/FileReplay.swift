@@ -137,7 +137,7 @@ public final class FileReplay: Sendable {
       sinks.append(name)
     }
     let known = try FileSystem.list(directory).filter { name in
-      sinks.contains { name == $0 + ".jsonl" || name.hasPrefix($0 + ".jsonl.") }
+      sinks.contains { isStream(name, of: $0) }
     }
     let sources = inputs.compactMap { FileSystem.identity($0) }
     for name in known {
@@ -155,6 +155,13 @@ public final class FileReplay: Sendable {
     }
     for name in known { try FileSystem.remove("\(directory)/\(name)", faults: destination.faults) }
     return sinks
+  }
+
+  /// Whether a replay has made a file of this name, whole or not: no other may be removed.
+  private static func isStream(_ name: String, of sink: String) -> Bool {
+    ["\(sink).jsonl", "\(sink).jsonl.zst"].contains { stream in
+      name == stream || name.hasPrefix("\(stream).part-")
+    }
   }
 
   private init(

@@ -174,6 +174,8 @@ public final class Engine: Sendable {
     _ index: Int, _ make: () throws(LogError) -> Partition
   ) throws(LogError) {
     precondition(warmMilliseconds != nil, "a closed set of partitions stays as it is")
+    // A run that ends takes nothing up any more: its workers may be gone.
+    guard !board.isStopping, !board.isFailed else { return }
     sweep()
     if let slot = slots.withLock({ $0[index] }), slot.control.takeUp() {
       return slot.worker.wake()

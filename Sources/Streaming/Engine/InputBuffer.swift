@@ -64,7 +64,7 @@ final class InputBuffer {
   /// `{"topic":…,"partition":…,"offset":` as it stands in outputs.
   let sourcePrefix: UnsafeMutableBufferPointer<UInt8>
   let batch: EventBatch
-  private let log: any PartitionLog
+  private let log: any InputLog
   private let limits: Topology.Time
   private let chunk = RecordChunk()
   private let slots: UnsafeMutablePointer<Slot>
@@ -82,7 +82,7 @@ final class InputBuffer {
   private(set) var waitingSince: Int64?
 
   init(
-    index: Int, log: any PartitionLog, topology: Topology,
+    index: Int, log: any InputLog, topology: Topology,
     prefetch: @escaping (EventBatch) -> Void,
     taken: ((EventBatch, _ now: Int64) -> Void)? = nil
   ) {

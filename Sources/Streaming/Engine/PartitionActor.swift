@@ -325,8 +325,7 @@ package actor PartitionActor {
       }
       return .idle
     }
-    guard now >= until, guest.control.mayEnd() else { return .idle }
-    runner.close()
+    guard now >= until, guest.control.mayEnd({ runner.close() }) else { return .idle }
     phase = .done
     return .done
   }

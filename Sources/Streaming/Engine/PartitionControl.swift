@@ -65,9 +65,13 @@ final class PartitionControl: Sendable {
   }
 
   /// Says that the partition ends here. False where it is wanted again.
-  func mayEnd() -> Bool {
+  ///
+  /// - Parameter close: hands the partition's queues their last job; whoever sees that it is gone
+  ///   may end them.
+  func mayEnd(_ close: () -> Void) -> Bool {
     let mayEnd = state.withLock {
       guard $0.wish != .run else { return false }
+      close()
       $0.place = .gone
       return true
     }

@@ -1,88 +1,5 @@
-public import Events
+import Events
 import Synchronization
-
-/// What the engine tells a person while it runs.
-public struct Notice: Sendable, CustomStringConvertible {
-  public enum Level: String, Sendable {
-    case info, warning, error
-  }
-
-  public var level: Level
-  public var partition: Int
-  public var message: String
-
-  public init(_ level: Level, partition: Int, _ message: String) {
-    self.level = level
-    self.partition = partition
-    self.message = message
-  }
-
-  public var description: String { "\(level.rawValue): partition \(partition): \(message)" }
-}
-
-/// How a partition runs.
-public struct RunnerOptions: Sendable {
-  public enum Mode: Sendable, Equatable {
-    /// Over what is there, to its end; nothing is waited for.
-    case replay
-    /// Along a journal, to its end: the sequence of the live run, again.
-    case audit
-    /// For good, with recovery, an idle clock, a journal and snapshots.
-    case live
-  }
-
-  public var mode: Mode
-  public var partition: Int
-  public var partitionCount: Int
-  /// Milliseconds between commits (live).
-  public var commitEvery: Int64
-  /// Milliseconds that a commit is tried before the partition gives up: long enough for a broker's
-  /// restart, or for a person to free a full disk. 0: not again after a failure.
-  public var commitPatience: Int64
-  /// Records after which a commit is due.
-  public var commitEvents: Int
-  /// Milliseconds between snapshots (live); nil for none but the one of a clean stop.
-  public var snapshotEvery: Int64?
-  public var snapshotsKept: Int
-  /// Live: state is made anew from the log's beginning, and what is published of it once more.
-  public var rebuilds = false
-  /// Called from any thread when that is done and kept.
-  public var didRebuild: @Sendable () -> Void = {}
-  /// State that no log and no snapshot holds any more may be given up.
-  public var acceptLoss: Bool
-  /// A replay stops before the first event at or after this time.
-  public var until: EventTime?
-  /// A replay takes this many ms of event time per ms.
-  public var speed: Double?
-  /// Live, with every input at its end, time goes on by itself. Off where heartbeats move it.
-  public var idleClock = true
-  public var notify: @Sendable (Notice) -> Void
-  /// Called from any thread when something that was waited for is done.
-  package var wake: @Sendable () -> Void = {}
-  /// Tests only: a law that is broken on purpose.
-  package var mutant: Mutant?
-
-  public init(
-    mode: Mode, partition: Int = 0, partitionCount: Int = 1, commitEvery: Int64 = 100,
-    commitPatience: Int64 = 120_000, commitEvents: Int = 65_536, snapshotEvery: Int64? = nil,
-    snapshotsKept: Int = 2,
-    acceptLoss: Bool = false, until: EventTime? = nil, speed: Double? = nil,
-    notify: @escaping @Sendable (Notice) -> Void = { _ in }
-  ) {
-    self.mode = mode
-    self.partition = partition
-    self.partitionCount = partitionCount
-    self.commitEvery = commitEvery
-    self.commitPatience = commitPatience
-    self.commitEvents = commitEvents
-    self.snapshotEvery = snapshotEvery
-    self.snapshotsKept = snapshotsKept
-    self.acceptLoss = acceptLoss
-    self.until = until
-    self.speed = speed
-    self.notify = notify
-  }
-}
 
 /// One partition at work: recovers, takes the sequence in steps, commits, takes snapshots.
 ///
@@ -111,13 +28,17 @@ package final class PartitionRunner {
   private let commitQueue: any WorkQueue
   private let snapshotQueue: any WorkQueue
   private let fromSnapshot: Int64?
+  private let rebuilds: Bool
 
   package private(set) var core: PartitionCore
   package private(set) var sequencer: Sequencer
   private var commits: CommitPipeline
   private var recovery: Recovery?
-  /// State is rebuilt and has to be kept before anything is published of it.
-  private var isKeepingRebuilt = false
+  private var warmStart: WarmStart?
+  /// State is given up, and where it begins anew has to be committed, whether anything comes or not.
+  private var hasGivenUp = false
+  /// State was made of what is past, and has to be kept before anything is published of it.
+  private var isKeepingState = false
   /// The epoch and the number of the snapshot that state was loaded from.
   private var loadedFrom: (epoch: Epoch, number: Int64)?
   private var snapshot: SnapshotWriting?
@@ -146,6 +67,7 @@ package final class PartitionRunner {
     self.commitQueue = commitQueue
     self.snapshotQueue = snapshotQueue
     self.options = options
+    rebuilds = options.rebuilds()
     commits = CommitPipeline(log: log, queue: commitQueue, options: options)
     core = try PartitionCore(
       topology: topology, registry: registry, inputCount: log.inputs.count,
@@ -220,8 +142,16 @@ package final class PartitionRunner {
 
   private func recover(_ committed: CommitPoint?, now: Int64) throws(LogError) {
     var loaded: SnapshotHeader?
-    if let committed, !options.rebuilds { loaded = try loadNewest(upTo: committed.number) }
+    // Before the first commit there is the one of a warm start at most.
+    if !rebuilds { loaded = try loadNewest(upTo: committed?.number ?? 0) }
     commits.start(at: committed)
+    if let history = options.history {
+      if loaded == nil, committed == nil { return try warm(history) }
+      options.notify(
+        Notice(
+          .info, partition: options.partition,
+          "the history is not read again: there is state that goes on"))
+    }
     if let loaded {
       lastSnapshotNumber = loaded.number
       try sequencer.start(at: nil)
@@ -231,6 +161,7 @@ package final class PartitionRunner {
       if loaded.epoch.isRebuild, epoch == loaded.epoch {
         epochIsNew = loaded.number == epoch.snapshot
       }
+      if committed == nil { epochIsNew = true }
     }
     var journal: [Recovery.Record] = []
     if loaded == nil {
@@ -245,6 +176,8 @@ package final class PartitionRunner {
     }
     guard let committed, !journal.isEmpty else {
       if let committed { try check(committed) }
+      // Of nothing there is nothing to be made anew.
+      if rebuilds { options.didRebuild() }
       return beginJournal()
     }
     core.outputsEnabled = options.mutant == .outputsOnTooEarly
@@ -258,7 +191,7 @@ package final class PartitionRunner {
     options.notify(
       Notice(
         .info, partition: options.partition,
-        "\(options.rebuilds ? "rebuilding" : "recovering") from commit \(loaded?.number ?? 0) to "
+        "\(rebuilds ? "rebuilding" : "recovering") from commit \(loaded?.number ?? 0) to "
           + "\(committed.number)"))
   }
 
@@ -271,12 +204,12 @@ package final class PartitionRunner {
     let first = try log.firstOffsets()
     let lost = zip(log.inputs, first).filter { $0.1 > ($0.0.isFile ? 1 : 0) }
     if let (input, offset) = lost.first {
-      guard !options.rebuilds else { throw cannotRebuild(input, offset) }
+      guard !rebuilds else { throw cannotRebuild(input, offset) }
       guard options.acceptLoss else {
         throw LogError(
           .missing,
           "\(input.topic) partition \(input.partition) begins at offset \(offset): the records "
-            + "before were removed, and no readable snapshot covers them. Bring back a snapshot, or "
+            + "before were removed, and no snapshot that can be used covers them. Bring back one, or "
             + "start with empty state with --accept-loss.")
       }
       return try giveUp("before offset \(offset) of \(input.topic)", committed, first)
@@ -284,7 +217,7 @@ package final class PartitionRunner {
     var journal: [Recovery.Record] = []
     if let committed {
       do throws(LogError) { journal = try readJournal(after: 0, upTo: committed) } catch {
-        guard options.acceptLoss, !options.rebuilds, error.kind == .missing else { throw error }
+        guard options.acceptLoss, !rebuilds, error.kind == .missing else { throw error }
         return try giveUp("before commit \(committed.number)", committed, first)
       }
     }
@@ -298,7 +231,10 @@ package final class PartitionRunner {
     options.notify(
       Notice(
         .warning, partition: options.partition, "state \(what) is given up (--accept-loss)"))
-    try sequencer.start(at: committed?.nextOffsets ?? first)
+    // What comes next may be gone, too.
+    let next = committed?.nextOffsets ?? first
+    try sequencer.start(at: zip(next, first).map { max($0, $1) })
+    hasGivenUp = true
     return nil
   }
 
@@ -312,8 +248,10 @@ package final class PartitionRunner {
 
   private func loadNewest(upTo number: Int64) throws(LogError) -> SnapshotHeader? {
     guard let snapshots else { return nil }
+    let first = try log.firstOffsets()
     for candidate in try snapshots.list() where candidate <= number {
       do throws(LogError) {
+        try checkHeld(SnapshotInspection.header(of: candidate, in: snapshots), first)
         return try load(candidate, from: snapshots)
       } catch {
         guard error.kind == .badData || error.kind == .missing else { throw error }
@@ -325,6 +263,20 @@ package final class PartitionRunner {
       }
     }
     return nil
+  }
+
+  /// What follows a snapshot must still be there: of the sequence nothing may be left out.
+  private func checkHeld(_ header: SnapshotHeader, _ first: [Int64]) throws(LogError) {
+    for (input, offset) in zip(log.inputs, first) {
+      let known = header.inputs.first {
+        $0.topic == input.topic && $0.partition == input.partition
+      }
+      guard let known, known.nextOffset < offset else { continue }
+      throw LogError(
+        .missing,
+        "it goes on at offset \(known.nextOffset) of \(input.topic) partition "
+          + "\(input.partition), which begins at \(offset)")
+    }
   }
 
   /// Fills a fresh core from a snapshot.
@@ -392,16 +344,16 @@ package final class PartitionRunner {
 
   // MARK: Steps
 
-  package var isRecovering: Bool { recovery != nil }
+  package var isRecovering: Bool { recovery != nil || warmStart != nil }
 
   /// Part of the past that is processed again; 1 when none is left.
-  var recoveredPart: Double { recovery?.donePart ?? 1 }
+  var recoveredPart: Double { recovery?.donePart ?? warmStart?.donePart ?? 1 }
 
   /// When there may be something to do that no record and no answer announces, in monotonic ms.
   /// For a live partition that has nothing to do now.
   package func wakesAt(now: Int64) -> Int64 {
     var at = Int64.max
-    if recovery == nil {
+    if !isRecovering {
       if snapshot != nil || wantsSnapshot { return now }
       if snapshots != nil, let every = options.snapshotEvery { at = lastSnapshotAt + every }
       if !commits.isBusy, hasUncommitted { at = min(at, commits.sealedAt + options.commitEvery) }
@@ -415,8 +367,9 @@ package final class PartitionRunner {
     try pollCommits(now: now)
     tendReport(now: now)
     if recovery != nil { return try recoverStep(now: now) }
+    if let warmStart { return try step(warmStart, now: now) }
     try tendSnapshot(now: now)
-    if isKeepingRebuilt { return try awaitRebuiltSnapshot() }
+    if isKeepingState { return try awaitKeptState() }
     guard !isBackedUp else { return .waiting }
     if let speed = options.speed { sequencer.pace(speed, startedAt: startedAt, now: now) }
     let isCopying = snapshot.map { !$0.isCopied } ?? false
@@ -456,7 +409,7 @@ package final class PartitionRunner {
     recovery = nil
     core.outputsEnabled = options.mutant != .outputsOffTooLong
     if work.repeats != nil { sealRepeated(now: now) }
-    if options.rebuilds { return try finishRebuild(now: now) }
+    if rebuilds { return try finishRebuild(now: now) }
     beginJournal()
     options.notify(Notice(.info, partition: options.partition, "recovered; outputs are on"))
     return .advanced
@@ -476,28 +429,70 @@ package final class PartitionRunner {
     epoch.isRebuild = true
     epochIsNew = true
     beginJournal()
-    guard snapshots != nil else { return .advanced }
-    isKeepingRebuilt = true
-    lastSnapshotNumber = -1
-    try beginSnapshot(now: now)
+    if snapshots != nil { try keepState(now: now) }
     return .advanced
   }
 
+  private func keepState(now: Int64) throws(LogError) {
+    isKeepingState = true
+    lastSnapshotNumber = -1
+    try beginSnapshot(now: now)
+  }
+
   /// Nothing else is done meanwhile: `tendSnapshot` writes it.
-  private func awaitRebuiltSnapshot() throws(LogError) -> Sequencer.Progress {
+  private func awaitKeptState() throws(LogError) -> Sequencer.Progress {
     if snapshot != nil { return .waiting }
+    let what = epoch.isRebuild ? "rebuilt state" : "state of the history"
     guard lastSnapshotNumber == epoch.snapshot else {
       throw LogError(
         .unavailable,
-        "the rebuilt state could not be written as snapshot \(epoch.snapshot); nothing was changed: "
-          + "make room where snapshots go, and start again with --rebuild")
+        "the \(what) could not be written as snapshot \(epoch.snapshot); nothing was changed: "
+          + "make room where snapshots go, and start again as before")
     }
-    isKeepingRebuilt = false
-    options.didRebuild()
+    isKeepingState = false
+    if epoch.isRebuild { options.didRebuild() }
     options.notify(
       Notice(
         .info, partition: options.partition,
-        "rebuilt up to commit \(epoch.snapshot); what stands is published again"))
+        epoch.isRebuild
+          ? "rebuilt up to commit \(epoch.snapshot); what stands is published again"
+          : "learned from \(core.state[0].records) records of history; the log goes on "
+            + "at \(sequencer.nextOffsets)"))
+    return .advanced
+  }
+
+  // MARK: Warm start
+
+  private func warm(_ history: History) throws(LogError) {
+    guard snapshots != nil else {
+      throw LogError(
+        .configuration,
+        "a history is learned from once and kept as a snapshot, and the topology has no `snapshots`"
+      )
+    }
+    for ((input, first), next) in zip(zip(log.inputs, try log.firstOffsets()), history.nextOffsets)
+    where first > next {
+      throw LogError(
+        .missing,
+        "the history of \(input.topic) partition \(input.partition) ends before offset \(next), and "
+          + "the topic begins at \(first): what lies between is lost. Bring a longer history")
+    }
+    warmStart = try WarmStart(history, core: core, options: options)
+    core.outputsEnabled = false
+    options.notify(
+      Notice(.info, partition: options.partition, "learning from history, with outputs off"))
+  }
+
+  /// State is kept as snapshot 0 before the first commit: until then nothing has changed, and from
+  /// then on the history is not needed any more.
+  private func step(_ warmStart: WarmStart, now: Int64) throws(LogError) -> Sequencer.Progress {
+    guard try warmStart.step(now: now) else { return .advanced }
+    self.warmStart = nil
+    try sequencer.start(at: nil)
+    core.outputsEnabled = true
+    core.rebuilt()
+    beginJournal()
+    try keepState(now: now)
     return .advanced
   }
 
@@ -542,6 +537,7 @@ package final class PartitionRunner {
 
   private var hasUncommitted: Bool {
     recordsSinceSeal > 0 || core.tick != tickAtSeal || !commits.current.outputs.isEmpty
+      || hasGivenUp
   }
 
   private var isBackedUp: Bool {
@@ -562,6 +558,7 @@ package final class PartitionRunner {
 
   /// Hands what was done since the last commit to the committer.
   private func seal(now: Int64) {
+    hasGivenUp = false
     sequencer.journal.finish()
     commits.seal(journal: sequencer.journal.bytes, nextOffsets: sequencer.nextOffsets, now: now)
     core.write(to: commits.current.outputs)
@@ -598,7 +595,9 @@ package final class PartitionRunner {
       if wantsSnapshot, !hasUncommitted, commits.lastSealed > max(lastSnapshotNumber, 0) {
         try beginSnapshot(now: now)
       } else if wantsSnapshot, !hasUncommitted {
+        // It would show what the last one shows: the next is due in its time.
         wantsSnapshot = false
+        lastSnapshotAt = now
       } else if wantsSnapshot, !commits.isBusy {
         seal(now: now)
         if commits.lastSealed > lastSnapshotNumber { try beginSnapshot(now: now) }
@@ -633,6 +632,8 @@ package final class PartitionRunner {
       }
     case .finished:
       lastSnapshotNumber = snapshot.number
+      // One of this number that was damaged is replaced.
+      unusableSnapshots.removeAll { $0 == snapshot.number }
       meter.snapshot = (snapshot.number, now, now - lastSnapshotAt, snapshot.stateBytes)
       self.snapshot = nil
       prune(upTo: snapshot.number)
@@ -708,23 +709,25 @@ package final class PartitionRunner {
   package var digest: StateDigest { finishedDigest ?? core.digest }
   private var finishedDigest: StateDigest?
 
-  /// Commits what is left, and when `snapshot` is asked for takes a last one. Call until true.
+  /// Commits what is left, and when `snapshot` is asked for takes a last one; without that, one
+  /// that is under way is not waited for. Call until true.
   package func drain(now: Int64, snapshot wantsLast: Bool) throws(LogError) -> Bool {
     meter.phase = .draining
     try pollCommits(now: now)
     tendReport(now: now)
     // In recovery nothing new was made; what is committed stands.
-    if recovery != nil, options.mode == .live { return !commits.isBusy }
+    if isRecovering, options.mode == .live { return !commits.isBusy }
     if hasUncommitted {
       if !commits.isBusy { seal(now: now) }
       return false
     }
     if commits.isBusy { return false }
+    guard wantsLast else { return true }
     if let snapshot {
       try advance(snapshot, now: now)
       return false
     }
-    if wantsLast, snapshots != nil, max(lastSnapshotNumber, 0) < commits.lastCommitted {
+    if snapshots != nil, max(lastSnapshotNumber, 0) < commits.lastCommitted {
       guard !triedLastSnapshot else { return true }
       triedLastSnapshot = true
       try beginSnapshot(now: now)
@@ -743,9 +746,14 @@ package final class PartitionRunner {
   }
 
   /// Goes on after `park`, once its work on the commit queue is over. False where somebody else
-  /// has committed meanwhile: then this state is out of date, and of no more use.
+  /// has committed meanwhile: then this state is out of date, and of no more use. Nor is there any
+  /// to go on from where the partition was given up before it was opened, or before what was
+  /// rebuilt of it was kept.
   package func resume(now: Int64) throws(LogError) -> Bool {
-    guard commits.resume(at: try log.committed(), now: now) else { return false }
+    let committed = try log.committed()
+    guard core.inputStates.count == log.inputs.count, !isKeepingState, warmStart == nil,
+      commits.resume(at: committed, now: now)
+    else { return false }
     lastSnapshotAt = now
     try sequencer.start(at: nil)
     meter.phase = .running

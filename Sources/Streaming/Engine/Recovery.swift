@@ -71,7 +71,7 @@ struct Recovery {
         }
         guard next < journal.count else { return false }
         let opened = try open(journal[next])
-        try check(opened, sequencer)
+        try check(opened, sequencer, isFirst: journal[next].number == 1)
         reader = opened
         if let repeats, journal[next].number >= repeats { sequencer.core.outputsEnabled = true }
         // Nothing of the past is written to a journal again.
@@ -93,11 +93,16 @@ struct Recovery {
   }
 
   /// Each transaction's journal begins where the one before it ended.
-  private func check(_ reader: JournalReader, _ sequencer: Sequencer) throws(JournalReader.Damage) {
+  private func check(
+    _ reader: JournalReader, _ sequencer: Sequencer, isFirst: Bool
+  ) throws(JournalReader.Damage) {
     guard reader.offsets == sequencer.nextOffsets, reader.startTick == sequencer.tick else {
+      let history =
+        isFirst && reader.startTick >= 0
+        ? ": what came before was learned from a history, and is in snapshot 0 alone" : ""
       throw JournalReader.Damage(
         description: "it begins at offsets \(reader.offsets) and tick \(reader.startTick), state "
-          + "stands at \(sequencer.nextOffsets) and \(sequencer.tick)")
+          + "stands at \(sequencer.nextOffsets) and \(sequencer.tick)\(history)")
     }
   }
 }

@@ -32,7 +32,7 @@ package final class Sequencer {
   /// Where the idle clock goes on, and since when, while no newer event has come.
   private var resumed: (time: Int64, at: Int64)?
 
-  package init(core: PartitionCore, log: any PartitionLog, options: RunnerOptions) {
+  package init(core: PartitionCore, log: any InputLog, options: RunnerOptions) {
     self.core = core
     isLive = options.mode == .live
     mutant = options.mutant

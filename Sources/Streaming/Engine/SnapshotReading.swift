@@ -188,6 +188,9 @@ extension StateStore {
           targets.append(nil)
           continue
         }
+        guard !targets.contains(entry.region) else {
+          throw SnapshotDamage("\(region.section)/\(region.name) is in it twice")
+        }
         guard entry.version == region.version, entry.region.pointee.stride == region.stride else {
           throw SnapshotDamage(
             "\(region.section)/\(region.name) has layout \(region.version) of \(region.stride) "

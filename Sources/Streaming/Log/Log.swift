@@ -294,11 +294,8 @@ public struct LogOutput: Sendable, Hashable {
   }
 }
 
-/// One partition of a log, as its engine sees it.
-///
-/// `fetch` and `seek` are called by the partition's worker only; `commit` may be called from one
-/// other thread at the same time.
-public protocol PartitionLog: AnyObject, Sendable {
+/// What a partition takes its records from. Used by the partition's worker only.
+public protocol InputLog: AnyObject, Sendable {
   /// In rank order: at equal event time the earlier one goes first.
   var inputs: [LogInput] { get }
 
@@ -311,7 +308,29 @@ public protocol PartitionLog: AnyObject, Sendable {
 
   /// First offset still held, per input; 0 (1 for files) when nothing was ever removed.
   func firstOffsets() throws(LogError) -> [Int64]
+}
 
+/// What came before a log's records, kept elsewhere: to begin with what can be learned of it.
+public struct History: Sendable {
+  /// Its records, for the same inputs as the log's in their order, up to an end.
+  public var log: any InputLog
+  /// Where the log goes on, per input.
+  public var nextOffsets: [Int64]
+  /// Records in all.
+  public var count: Int64
+
+  public init(log: any InputLog, nextOffsets: [Int64], count: Int64) {
+    self.log = log
+    self.nextOffsets = nextOffsets
+    self.count = count
+  }
+}
+
+/// One partition of a log, as its engine sees it.
+///
+/// What `InputLog` asks for is called by the partition's worker only; `commit` may be called from
+/// one other thread at the same time.
+public protocol PartitionLog: InputLog {
   /// The last committed transaction; nil when there is none.
   func committed() throws(LogError) -> CommitPoint?
 

@@ -91,20 +91,7 @@ struct HistoryOptions: ParsableArguments {
   @Option(help: ArgumentHelp("Records in all, bad ones and duplicates too.", valueName: "n"))
   var events = 1_000_000
 
-  @Option(help: ArgumentHelp("Everything left to chance follows from it.", valueName: "n"))
-  var seed: UInt64 = 1
-
-  @Option(help: ArgumentHelp("Accounts, 1 to 9999.", valueName: "n"))
-  var accounts = 8
-
-  @Option(help: ArgumentHelp("Campaigns of each account, 1 to 99.", valueName: "n"))
-  var campaigns = 4
-
-  @Option(help: ArgumentHelp("Ads of each campaign, 1 to 999.", valueName: "n"))
-  var ads = 12
-
-  @Option(help: ArgumentHelp("Users of each account, 1 to 1000000.", valueName: "n"))
-  var users = 20_000
+  @OptionGroup var population: PopulationOptions
 
   @Option(help: ArgumentHelp("When it begins (RFC 3339, or ms since 1970).", valueName: "time"))
   var start: TimeArgument?
@@ -122,20 +109,10 @@ struct HistoryOptions: ParsableArguments {
   var bad = 1_000
 
   func validate() throws {
-    func check(_ name: String, _ value: Int, _ bounds: ClosedRange<Int>) throws {
-      guard bounds.contains(value) else {
-        throw ValidationError(
-          "--\(name) is \(bounds.lowerBound) to \(bounds.upperBound), not \(value).")
-      }
-    }
-    try check("events", events, 0...1_000_000_000_000)
-    try check("accounts", accounts, 1...9_999)
-    try check("campaigns", campaigns, 1...99)
-    try check("ads", ads, 1...999)
-    try check("users", users, 1...1_000_000)
-    try check("duplicates", duplicates, 0...1_000_000)
-    try check("late", late, 0...1_000_000)
-    try check("bad", bad, 0...1_000_000)
+    try PopulationOptions.check([
+      ("events", events, 0...1_000_000_000_000), ("duplicates", duplicates, 0...1_000_000),
+      ("late", late, 0...1_000_000), ("bad", bad, 0...1_000_000),
+    ])
     let settings = settings
     guard settings.start <= .latest,
       settings.duration.milliseconds <= (.latest - settings.start).milliseconds
@@ -147,12 +124,8 @@ struct HistoryOptions: ParsableArguments {
 
   var settings: HistorySettings {
     var settings = HistorySettings()
-    settings.seed = seed
     settings.records = events
-    settings.accounts = accounts
-    settings.campaignsPerAccount = campaigns
-    settings.adsPerCampaign = ads
-    settings.usersPerAccount = users
+    population.apply(to: &settings)
     if let start { settings.start = start.time }
     settings.duration = duration.span
     settings.duplicatesPerMillion = duplicates

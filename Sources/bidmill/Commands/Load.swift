@@ -67,7 +67,7 @@ struct Load: ParsableCommand {
     help: ArgumentHelp("How long a run that does nothing is waited for.", valueName: "duration"))
   var patience = DurationArgument(.seconds(15))
 
-  @OptionGroup var events: LoadEvents
+  @OptionGroup var population: PopulationOptions
 
   @Option(
     help: ArgumentHelp("Draw latencies, lag and rate.", valueName: "file.svg"),
@@ -128,7 +128,10 @@ struct Load: ParsableCommand {
 
   private func settings(_ checked: CheckedTopology) -> LoadSession.Settings {
     var plan = LoadPlan(rate: rate, warmUp: warmUp.span, duration: duration.span)
-    plan.history = events.settings
+    // Many users: at high rates few would be seen again and again.
+    plan.history.accounts = 20
+    plan.history.usersPerAccount = 100_000
+    population.apply(to: &plan.history)
     var settings = LoadSession.Settings(
       topology: checked, plan: plan, partitions: partitions ?? Machine.cores,
       patience: patience.span)
@@ -189,43 +192,5 @@ struct Load: ParsableCommand {
       "\(transport.name): \(Text.plural(records, "record")), \(Text.bytes(bytes)) in "
         + "\(Text.seconds(seconds)): \(Text.count(Int64(rate))) records/s, "
         + "\(Text.seconds(cpu)) of processor time\n")
-  }
-}
-
-/// What a load's events are like.
-struct LoadEvents: ParsableArguments {
-  @Option(help: ArgumentHelp("What is left to chance follows from it.", valueName: "n"))
-  var seed: UInt64 = 1
-
-  @Option(help: ArgumentHelp("Accounts, 1 to 9999.", valueName: "n"))
-  var accounts = 20
-
-  @Option(help: ArgumentHelp("Campaigns of each account, 1 to 99.", valueName: "n"))
-  var campaigns = 4
-
-  @Option(help: ArgumentHelp("Ads of each campaign, 1 to 999.", valueName: "n"))
-  var ads = 12
-
-  @Option(help: ArgumentHelp("Users of each account, 1 to 1000000.", valueName: "n"))
-  var users = 100_000
-
-  func validate() throws {
-    for (name, value, bounds) in [
-      ("accounts", accounts, 1...9_999), ("campaigns", campaigns, 1...99), ("ads", ads, 1...999),
-      ("users", users, 1...1_000_000),
-    ] where !bounds.contains(value) {
-      throw ValidationError(
-        "--\(name) is \(bounds.lowerBound) to \(bounds.upperBound), not \(value).")
-    }
-  }
-
-  var settings: HistorySettings {
-    var settings = HistorySettings()
-    settings.seed = seed
-    settings.accounts = accounts
-    settings.campaignsPerAccount = campaigns
-    settings.adsPerCampaign = ads
-    settings.usersPerAccount = users
-    return settings
   }
 }

@@ -1,5 +1,6 @@
 import ArgumentParser
 import Events
+import LocalLog
 import Streaming
 
 #if canImport(Glibc)
@@ -62,6 +63,17 @@ struct Run: ParsableCommand {
 
   @Option(
     help: ArgumentHelp(
+      "On Kafka: learn first from this recording (`bidmill log record`), then go on behind it.",
+      discussion: """
+        For partitions of which nothing is committed yet: the recorded topics are taken as a replay \
+        takes them, nothing is published of them, the state is kept as a snapshot, and the topics \
+        are read from the offsets at which the recording ended. Where there are commits it is not \
+        read.
+        """, valueName: "dir"), completion: .directory)
+  var warmFrom: String?
+
+  @Option(
+    help: ArgumentHelp(
       "On Kafka: a name that this process keeps over restarts; no two may have the same.",
       discussion: """
         Its partitions then wait for it, for the client's session.timeout.ms (10 s), instead of \
@@ -88,6 +100,10 @@ struct Run: ParsableCommand {
     if let workers, !(1...1024).contains(workers) {
       throw ValidationError("--workers is 1 to 1024, not \(workers).")
     }
+    if rebuild, warmFrom != nil {
+      throw ValidationError(
+        "--rebuild makes state from the log's beginning, --warm-from from a recording; give one.")
+    }
   }
 
   func run() throws {
@@ -113,6 +129,7 @@ struct Run: ParsableCommand {
       topology: checked, workers: workers, acceptLoss: acceptLoss, instance: instance,
       warmFor: warmFor.span, exitWhenIdle: exitWhenIdle?.span, isQuiet: report.quiet)
     live.service = answering
+    if let warmFrom { live.history = try history(warmFrom, of: checked) }
     if rebuild { live.rebuild = RebuildProgress() }
     live.onStart = { stop.connect($0) }
     let outcome = try live.run()
@@ -123,6 +140,18 @@ struct Run: ParsableCommand {
     let topics = Dictionary(
       checked.outputs.map { ($0.sink, "topic \($0.topic)") }, uniquingKeysWith: { a, _ in a })
     try Terminal.output(outcome.summary.table { topics[$0] ?? "" })
+  }
+
+  private func history(
+    _ directory: String, of checked: CheckedTopology
+  ) throws -> LocalLogStore {
+    guard case .kafka? = checked.topology.sources.first?.transport else {
+      throw Failure(
+        .usage,
+        "error: --warm-from is for topologies on Kafka; a local log begins with what was imported "
+          + "into it")
+    }
+    return try LocalLogStore.open(directory)
   }
 
   private static func json(_ outcome: LiveRun.Outcome) -> JSONText {

@@ -76,14 +76,16 @@ struct KafkaHome {
     let count = try topics.check(on: KafkaCluster(settings))
     var settings = settings
     settings.prefetchKilobytes = KafkaHome.prefetchKilobytes(count * inputs.count)
+    settings.reportsStatistics = true
     return try KafkaMembership(
       KafkaCluster(settings), inputs: topology.keyed(inputs, partitions: count),
       outputs: topology.keyed(topology.outputs, partitions: count), partitionCount: count,
       snapshots: SnapshotPlace(topology, partitions: count), instance: instance)
   }
 
-  /// For each of so many partitions of topics: half a gigabyte for all of them together.
+  /// For each of so many partitions of topics: half a gigabyte for all of them together, and what a
+  /// core processes in about a second at most.
   static func prefetchKilobytes(_ count: Int) -> Int {
-    min(max((512 << 10) / max(count, 1), 1 << 10), 32 << 10)
+    min(max((512 << 10) / max(count, 1), 1 << 10), 192 << 10)
   }
 }

@@ -1,5 +1,6 @@
 import Events
 import KafkaLog
+import LocalLog
 import Operators
 import Streaming
 import Synchronization
@@ -146,7 +147,13 @@ final class KafkaMembership: LiveHome {
         $0.logs[partition] = log
         $0.stores[partition] = store
       }
-      return run.partition(partition, of: partitionCount, log: log, snapshots: store)
+      return run.partition(
+        partition, of: partitionCount, log: log, snapshots: store,
+        history: try run.history.map { (store) throws(LogError) in
+          try RecordedHistory(store, inputs: log.inputs) { topic in
+            Recording.origin(cluster.settings.brokers, topic)
+          }.history
+        })
     }
   }
 

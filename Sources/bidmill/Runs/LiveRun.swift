@@ -1,4 +1,5 @@
 import Events
+import LocalLog
 import Operators
 import Streaming
 import Synchronization
@@ -10,6 +11,8 @@ struct LiveRun: Sendable {
   var acceptLoss = false
   /// State is made anew from the log's beginning.
   var rebuild: RebuildProgress?
+  /// Where partitions of which nothing is committed yet find what came before.
+  var history: LocalLogStore?
   /// This process's name in a Kafka group, kept over restarts.
   var instance: String?
   /// How long the state of a partition is kept that another process of the group runs.
@@ -91,7 +94,8 @@ struct LiveRun: Sendable {
 
   /// A partition of the run, on its log.
   func partition(
-    _ index: Int, of count: Int, log: any PartitionLog, snapshots store: any SnapshotStore
+    _ index: Int, of count: Int, log: any PartitionLog, snapshots store: any SnapshotStore,
+    history: History? = nil
   ) -> Engine.Partition {
     let (snapshots, commit) = (topology.topology.snapshots, topology.topology.commit)
     var options = RunnerOptions(
@@ -99,8 +103,9 @@ struct LiveRun: Sendable {
       commitEvery: commit.every.milliseconds, commitEvents: commit.events,
       snapshotEvery: snapshots.every.milliseconds, snapshotsKept: snapshots.keep,
       acceptLoss: acceptLoss, notify: NoticeLog().notify)
-    if let rebuild, !rebuild.isDone(index) {
-      options.rebuilds = true
+    options.history = history
+    if let rebuild {
+      options.rebuilds = { !rebuild.isDone(index) }
       options.didRebuild = { rebuild.done(index) }
     }
     return Engine.Partition(log: log, snapshots: store, options: options)

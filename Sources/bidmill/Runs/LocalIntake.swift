@@ -101,7 +101,8 @@ final class LocalIntake: EventIntake {
       guard !state.appenders.isEmpty,
         clock.now() - state.usedAt >= LocalIntake.restMilliseconds
       else { return }
-      // All that was added is flushed: there is nothing left that closing could fail to write.
+      // What is there is written, and acknowledged as `fsync` has it; here the rest of that comes.
+      for appender in state.appenders.values { try? appender.close() }
       state.appenders = [:]
     }
   }

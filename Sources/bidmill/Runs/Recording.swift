@@ -30,7 +30,8 @@ struct Recording {
     var continued: Int64 = 0
   }
 
-  private var origin: String { reading.brokers }
+  /// What a recording of a topic notes as the place that it came from.
+  static func origin(_ brokers: String, _ topic: String) -> String { "\(brokers)/\(topic)" }
 
   // MARK: Into a log
 
@@ -91,7 +92,7 @@ struct Recording {
   private func begin(
     _ part: KafkaReading.Part, _ written: Int64, _ store: LocalLogStore
   ) throws -> RecordingMark {
-    let origin = "\(origin)/\(part.topic)"
+    let origin = Recording.origin(reading.brokers, part.topic)
     if let mark = try store.recordingMark(part.topic, partition: part.partition) {
       guard mark.origin == origin, mark.offset <= written else {
         throw Failure(
@@ -134,7 +135,7 @@ struct Recording {
         "error: \(path) exists; name another file, or allow it with --overwrite")
     }
     let parts = Array(try reading.open().joined())
-    var state = try FileNote(path: note, origin: origin, parts)
+    var state = try FileNote(path: note, origin: reading.brokers, parts)
     let file = try FileOutput(
       continuing: data, at: state.bytes, compressing: path.hasSuffix(".zst"))
     let merge = try LogMerge(

@@ -216,7 +216,8 @@ struct ReplayPlan {
     }
     let group = try journal(in: store, inputs)
     let replay = try FileReplay.open(
-      log: store, inputs: inputs, outputs: outputs, to: destination, following: group)
+      log: store, inputs: keyed(inputs, count, in: store), outputs: outputs, to: destination,
+      following: group)
     var total: Int64 = 0
     for input in inputs {
       for partition in 0..<Int32(count) {
@@ -226,6 +227,19 @@ struct ReplayPlan {
     }
     return Opened(
       replay: replay, mode: group == nil ? .replay : .audit, total: until == nil ? total : nil)
+  }
+
+  /// What was recorded from Kafka stands in the partitions in which it stood there, and a run on
+  /// Kafka refuses what is in the wrong one: so does a replay.
+  private func keyed(
+    _ inputs: [LogInput], _ count: Int, in store: LocalLogStore
+  ) throws -> [LogInput] {
+    try zip(inputs, topology.keyed(inputs, partitions: count)).map { plain, keyed in
+      let isRecorded = try (0..<Int32(count)).allSatisfy {
+        try store.recordingMark(plain.topic, partition: $0) != nil
+      }
+      return isRecorded ? keyed : plain
+    }
   }
 
   /// The group whose journal tells in which order a live run took these inputs; nil where there

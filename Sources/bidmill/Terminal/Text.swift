@@ -15,9 +15,11 @@ enum Text {
 
   /// `12.3` with as many places as asked for.
   static func decimal(_ number: Double, places: Int) -> String {
-    guard number.isFinite, abs(number) < 1e15 else { return "\(number)" }
     var scale = 1.0
     for _ in 0..<places { scale *= 10 }
+    guard number.isFinite, abs(number) < 1e15, abs(number) * scale < 9e18 else {
+      return "\(number)"
+    }
     let scaled = Int64((abs(number) * scale).rounded())
     let whole = count(scaled / Int64(scale))
     guard places > 0 else { return (number < 0 ? "-" : "") + whole }

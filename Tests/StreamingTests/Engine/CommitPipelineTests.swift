@@ -20,13 +20,16 @@ import Testing
       /// `commit 3: a,b` or `look up`.
       var calls: [String] = []
       var records: [ScriptedInputs.Record] = []
+      var first: Int64 = 0
     }
 
     let state: Mutex<State>
     let inputs = [LogInput(source: "", topic: "events")]
 
-    init(commits: [Answer] = [], lookups: [Result<CommitPoint?, LogError>] = []) {
-      state = Mutex(State(commits: commits, lookups: lookups))
+    init(
+      commits: [Answer] = [], lookups: [Result<CommitPoint?, LogError>] = [], first: Int64 = 0
+    ) {
+      state = Mutex(State(commits: commits, lookups: lookups, first: first))
     }
 
     var calls: [String] { state.withLock { $0.calls } }
@@ -69,7 +72,7 @@ import Testing
     }
 
     func seek(_ input: Int, to offset: Int64) throws(LogError) {}
-    func firstOffsets() throws(LogError) -> [Int64] { [0] }
+    func firstOffsets() throws(LogError) -> [Int64] { [state.withLock { $0.first }] }
     func journal(
       after number: Int64, _ body: (Int64, UnsafeRawBufferPointer) throws(LogError) -> Void
     ) throws(LogError) {}

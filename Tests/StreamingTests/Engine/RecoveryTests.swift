@@ -87,6 +87,33 @@ import Testing
     }
   }
 
+  /// Retention has taken what follows the last snapshot, or even what follows the last commit.
+  @Test(arguments: [70, 110] as [Int64], [0, 20])
+  func whatRetentionHasTakenIsGivenUpOnlyWhenAsked(first: Int64, new: Int) throws {
+    let topology = try SnapshotTests.topology(SnapshotTests.tallyAlone)
+    var world = SnapshotTests.World()
+    world.feed(0..<50)
+    try world.run(topology)
+    world.feed(50..<100)
+    try world.run(topology, snapshot: false)
+    world.feed(100..<(100 + max(new, Int(first) - 100)))
+    world.broker.removeRecords(before: first)
+    let error = failure { try world.run(topology) }
+    #expect(error?.kind == .missing && error?.message.contains("--accept-loss") == true)
+    let commits = world.broker.commitNumber
+    // Empty state, from the last commit or the first record that there is; and that is committed,
+    // whether anything comes or not.
+    let taken = Int64(world.broker.recordCounts[0]) - max(100, first)
+    #expect(try world.run(topology, acceptLoss: true).core.recordsTaken == taken)
+    #expect(world.broker.commitNumber > commits)
+    #expect(world.broker.nextOffsets == [max(100, first) + taken])
+    // From then on everything is as it should be.
+    world.feed(200..<210)
+    #expect(try world.run(topology).core.recordsTaken == taken + 10)
+    world.feed(210..<220)
+    #expect(try world.run(topology, snapshot: false).core.recordsTaken == taken + 20)
+  }
+
   @Test func anAuditWithoutAJournalIsEmpty() throws {
     let world = SnapshotTests.World()
     world.feed(0..<10)
@@ -131,6 +158,22 @@ import Testing
     runner.abandon()
     commits.runAll()
     #expect(log.calls == ["commit 1: ", "close"])
+  }
+
+  @Test func whatIsGivenUpBeginsWhereTheLogDoes() throws {
+    // Neither a snapshot nor what came behind the last commit is left.
+    for (committed, first) in [(nil, 40), (25, 40), (40, 40), (70, 40)] as [(Int64?, Int64)] {
+      let point = committed.map { CommitPoint(number: 3, nextOffsets: [$0]) }
+      let log = CommitPipelineTests.ScriptedLog(lookups: [.success(point)], first: first)
+      var options = RunnerOptions(mode: .live)
+      options.acceptLoss = true
+      let runner = try PartitionRunner(
+        topology: SnapshotTests.topology(SnapshotTests.tallyAlone),
+        registry: OperatorRegistry.all, log: log, snapshots: nil, commitQueue: ImmediateQueue(),
+        snapshotQueue: ImmediateQueue(), options: options)
+      try runner.start(now: 0)
+      #expect(runner.sequencer.nextOffsets == [max(committed ?? 0, first)])
+    }
   }
 
   @Test func aQueueThatNobodyWantsAnyMoreEndsItsThread() {
