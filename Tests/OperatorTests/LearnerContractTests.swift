@@ -59,7 +59,9 @@ import Testing
   }
 
   /// While labels mature.
-  @Test(arguments: ["", "delay: dfm", LearnerContractTests.published, LearnerContractTests.watching("platt")])
+  @Test(arguments: [
+    "", "delay: dfm", LearnerContractTests.published, LearnerContractTests.watching("platt"),
+  ])
   func survivesFaults(_ settings: String) throws {
     try WholeHistories(topology: Learning.topology(settings))
       .expectFaultsAreSurvived(seeds: 1...25, least: 10) { records(200, $0) }

@@ -6,7 +6,7 @@ import Streaming
 /// when it was shown.
 ///
 /// They wait in slots: those of one account whose waiting ends together, in the order in which they
-/// came; one slot after the other, until their last label is known. 56 bytes an impression, 4 a
+/// came; one slot after the other, until their last label is known. 60 bytes an impression, 4 a
 /// feature (12 with a value), 24 a model (28 where conversions are learned before their labels are
 /// final), and its id.
 struct PendingImpressions {
