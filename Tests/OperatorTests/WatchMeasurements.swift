@@ -16,9 +16,11 @@ import Testing
 /// answer is worth, through the whole operator at its shipped defaults: the tables of `Watching.md`.
 ///
 /// `MEASURE=1 swift test -c release --filter WatchMeasurements` prints them; without it the same runs
-/// are shorter and only their bounds are checked.
+/// are shorter and only their bounds are checked. `MEASURE_SETTINGS` has settings of the learner that
+/// delays and false alarms are measured with in place of the defaults.
 @Suite struct WatchMeasurements {
   static let isFull = getenv("MEASURE") != nil
+  static let settings = getenv("MEASURE_SETTINGS").map { String(cString: $0) } ?? ""
 
   /// A market and what becomes of it.
   struct Change: Sendable {
@@ -56,7 +58,7 @@ import Testing
   private func delays(_ change: Change, over ramp: Int, seeds: Int) throws -> [Int?] {
     try (1...seeds).map { seed in
       let scene = try WatchScene(
-        "", seed: UInt64(seed), base: change.base, sinks: ["alerts"])
+        Self.settings, seed: UInt64(seed), base: change.base, sinks: ["alerts"])
       try scene.run(change.before)
       _ = try scene.take()
       let begin = scene.market.now
@@ -105,7 +107,8 @@ import Testing
     for base in [-1.5, -4.1] {
       var (alarms, total) = (0, 0)
       for seed in 101...(Self.isFull ? 104 : 101) as ClosedRange<UInt64> {
-        let scene = try WatchScene("", seed: seed, base: base, sinks: ["alerts"])
+        let scene = try WatchScene(
+          Self.settings, seed: seed, base: base, sinks: ["alerts"])
         try scene.run(count)
         alarms += try scene.alerts("drift").filter { $0["severity"] as? String == "warning" }.count
         total += count
@@ -144,7 +147,7 @@ import Testing
   @Test func recoveries() throws {
     let seeds = Self.isFull ? 8 : 1
     let windows = Self.isFull ? [2_000, 5_000, 10_000, 20_000, 40_000] : [2_000, 4_000]
-    let variants = [
+    let variants: [(String, String)] = [
       ("watched only", "drift: { respond: false }"), ("keep: 0.5", ""),
       ("keep: 0.1", "drift: { keep: 0.1 }"), ("keep: 0", "drift: { keep: 0 }"),
       ("Platt, watched only", "calibration: platt\n    drift: { respond: false }"),

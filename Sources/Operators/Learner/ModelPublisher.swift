@@ -81,10 +81,10 @@ struct ModelPublisher {
 
   private static let never = Int64.min
 
-  /// Of the timers: in keys below 0, beside those of the watch.
+  /// Of the timers: below 0, so that they are told from others.
   private enum TimerKind: Int64 {
     /// The next publication.
-    case publication = 2
+    case publication
     /// The next sweep.
     case sweep
   }
@@ -230,18 +230,18 @@ struct ModelPublisher {
   // MARK: Time
 
   private func set(_ kind: TimerKind, _ account: Int32, at time: Int64) {
-    timers.add(at: EventTime(milliseconds: time), key: -1 - (Int64(account) << 2 | kind.rawValue))
+    timers.add(at: EventTime(milliseconds: time), key: -1 - (Int64(account) << 1 | kind.rawValue))
   }
 
   /// Whether a timer was set here.
-  static func owns(_ timer: Timer) -> Bool { timer.key < 0 && (-1 - timer.key) & 2 != 0 }
+  static func owns(_ timer: Timer) -> Bool { timer.key < 0 }
 
   /// Such a timer came due: its account is published with `publishDue`.
   func take(_ timer: Timer, at clock: EventTime) {
     let key = -1 - timer.key
-    let account = Int32(truncatingIfNeeded: key >> 2)
+    let account = Int32(truncatingIfNeeded: key >> 1)
     let (row, now) = (accounts[account], clock.milliseconds)
-    switch TimerKind(rawValue: key & 3) {
+    switch TimerKind(rawValue: key & 1) {
     case .publication:
       // A sweep may have come before it, and have published everything.
       let isEarly = row.publishedAt != ModelPublisher.never && now < row.publishedAt &+ every

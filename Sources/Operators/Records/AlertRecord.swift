@@ -65,8 +65,10 @@ public struct AlertRecord: StreamRecord {
     case beyondBudget
     case budgetCut
     case featureDrift
-    case driftFound
-    case driftRecovered
+    case ratesDrift
+    case ratesRecovered
+    case lossDrift
+    case lossRecovered
     case forgot
     case recalibrated
     case challengerRestarted
@@ -90,9 +92,13 @@ public struct AlertRecord: StreamRecord {
     case .budgetCut: "the budget was cut below what is spent"
     case .featureDrift:
       "a feature is distributed otherwise than before: its stability index, and what chance gives"
-    case .driftFound:
-      "outcomes have moved away from predictions: mean residuals after and before the change"
-    case .driftRecovered: "outcomes are nearer to predictions again: mean residuals as above"
+    case .ratesDrift:
+      "outcomes are not as often as predicted: mean of label less prediction"
+    case .ratesRecovered: "outcomes are as often as predicted again: mean of label less prediction"
+    case .lossDrift:
+      "outcomes are not those that were predicted: log-loss beyond what the model expects"
+    case .lossRecovered:
+      "outcomes are those that were predicted again: log-loss beyond what the model expects"
     case .forgot: "the model forgets: only this part of its evidence is kept, its weights all are"
     case .recalibrated: "calibration forgets: only this part of its evidence is kept"
     case .challengerRestarted: "a challenger begins anew, with what comes from now on"

@@ -2,14 +2,20 @@ import Events
 import Learning
 import Streaming
 
-/// Whether clicks and conversions have moved away from what the champion says of them: adaptive
-/// windows over the residuals (label less prediction) of each account and head.
+/// Whether clicks and conversions have moved away from what the champion says of them: two adaptive
+/// windows over the residuals of each account and head.
 ///
-/// Residuals of clicks, of all impressions, and of conversions, of those that were clicked: each
+/// One reads the label less its prediction, whose mean leaves 0 when rates rise or fall. The other
+/// reads the log-loss less what the model itself expects of it, which comes to
+/// (p − y) ln(p / (1 − p)): its mean leaves 0 also when rates move toward each other or exchange
+/// places while their mean stays. Log-odds are cut at ±5 and divided by 5: given its prediction each
+/// residual lies within an interval of length 1, as a window's bound wants it. An alarm by one lets
+/// the other begin anew.
+///
+/// Residuals of clicks are of all impressions, those of conversions of what was clicked: each
 /// becomes known at one age, so that what is late does not look like a change. A model that is new
-/// moves toward its labels, which is a change too; so the first labels are not watched. Given its
-/// prediction a residual lies within an interval of length 1, as the window's bound wants it. 4 KiB
-/// an account and head.
+/// moves toward its labels, which is a change too; so the first labels are not watched. 8 KiB an
+/// account and head.
 struct DriftWatch {
   static let setting = SettingDescription(
     "drift",
@@ -24,10 +30,10 @@ struct DriftWatch {
           calibration too; at the third a challenger begins anew.
           """),
       SettingDescription(
-        "delta", .number(1e-12...0.5), default: "0.0001",
+        "delta", .number(1e-12...0.5), default: "0.002",
         meaning: "Bound on the probability of a false alarm at one check; less is surer and later."),
       SettingDescription(
-        "check_every", .integer(1...100_000), default: "64", meaning: "Labels between two checks."),
+        "check_every", .integer(1...100_000), default: "32", meaning: "Labels between two checks."),
       SettingDescription(
         "warmup", .integer(0...1_000_000_000), default: "5000",
         meaning: "Labels of an account's head that come before it is watched."),
@@ -47,7 +53,8 @@ struct DriftWatch {
     meaning: "What is done when outcomes move away from predictions.")
 
   private struct Watched: BitwiseCopyable {
-    var window = ADWIN()
+    var rates = ADWIN()
+    var losses = ADWIN()
     var labels: Int64 = 0
     var alarmedAt = Int64.min
     var level: Int64 = 0
@@ -56,6 +63,8 @@ struct DriftWatch {
   struct Finding {
     /// Residuals are further from 0 than before; else they came back.
     var isWorse: Bool
+    /// The log-loss is not what the model expects; else rates are not what it predicts.
+    var isOfLoss: Bool
     /// Mean residuals on both sides of the change.
     var before: Double
     var after: Double
@@ -64,6 +73,7 @@ struct DriftWatch {
   }
 
   private static let headCount = 2
+  private static let logitMax = 5.0
 
   let isOn: Bool
   let isResponding: Bool
@@ -89,16 +99,30 @@ struct DriftWatch {
   }
 
   /// Takes what became known; a finding where it shows a change.
+  ///
+  /// - Parameters:
+  ///   - excess: The model's prediction less the label.
+  ///   - logit: The prediction's log-odds.
   @inline(__always)
   func update(
-    _ account: Int32, _ head: RateHead, _ residual: Double, at now: Int64
+    _ account: Int32, _ head: RateHead, excess: Double, logit: Double, at now: Int64
   ) -> Finding? {
     if Int(account) >= firsts.count || firsts[account] < 0 { begin(account) }
     let row = watched.update(firsts[account] &+ Int32(truncatingIfNeeded: head.rawValue))
     row.pointee.labels &+= 1
-    guard row.pointee.labels > warmup, row.pointee.window.update(residual, detector) == .drift
-    else { return nil }
-    return find(row, at: now)
+    guard row.pointee.labels > warmup else { return nil }
+    if row.pointee.rates.update(-excess, detector) == .drift {
+      row.pointee.losses = ADWIN()
+      return find(
+        row, row.pointee.rates.meanBefore, row.pointee.rates.meanAfter, isOfLoss: false, at: now)
+    }
+    let limit = DriftWatch.logitMax
+    let residual = excess * min(max(logit, -limit), limit) / limit
+    guard row.pointee.losses.update(residual, detector) == .drift else { return nil }
+    row.pointee.rates = ADWIN()
+    return find(
+      row, row.pointee.losses.meanBefore * limit, row.pointee.losses.meanAfter * limit,
+      isOfLoss: true, at: now)
   }
 
   @inline(never)
@@ -109,17 +133,21 @@ struct DriftWatch {
   }
 
   @inline(never)
-  private func find(_ row: UnsafeMutablePointer<Watched>, at now: Int64) -> Finding {
-    let before = row.pointee.window.meanBefore
-    let after = row.pointee.window.meanAfter
+  private func find(
+    _ row: UnsafeMutablePointer<Watched>, _ before: Double, _ after: Double, isOfLoss: Bool,
+    at now: Int64
+  ) -> Finding {
     guard after.magnitude > before.magnitude else {
-      return Finding(isWorse: false, before: before, after: after, level: row.pointee.level)
+      return Finding(
+        isWorse: false, isOfLoss: isOfLoss, before: before, after: after,
+        level: row.pointee.level)
     }
     let (age, isOver) = now.subtractingReportingOverflow(row.pointee.alarmedAt)
     let isSoon = row.pointee.alarmedAt > .min && !isOver && age < escalation
     row.pointee.level = isSoon ? min(row.pointee.level + 1, 3) : 1
     row.pointee.alarmedAt = now
-    return Finding(isWorse: true, before: before, after: after, level: row.pointee.level)
+    return Finding(
+      isWorse: true, isOfLoss: isOfLoss, before: before, after: after, level: row.pointee.level)
   }
 
   func digest(into digest: inout StateDigest) {

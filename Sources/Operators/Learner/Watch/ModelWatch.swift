@@ -50,6 +50,8 @@ struct ModelWatch {
   private let actions: ActionCounters
   /// What each model said of the impression at hand: as published, then raw.
   private let said: UnsafeMutablePointer<Heads>
+  /// The log-odds of what each said itself, once it was scored.
+  private let logits: UnsafeMutablePointer<Heads>
 
   static let settings: [SettingDescription] = [
     ModelEvaluation.setting, RateCalibration.setting, DriftWatch.setting, ModelTrials.setting,
@@ -138,6 +140,8 @@ struct ModelWatch {
     actions = ActionCounters(setup)
     said = .allocate(capacity: 2 * models.count)
     said.initialize(repeating: .zero, count: 2 * models.count)
+    logits = .allocate(capacity: models.count)
+    logits.initialize(repeating: .zero, count: models.count)
   }
 
   func deallocate() {
@@ -145,6 +149,7 @@ struct ModelWatch {
     features.deallocate()
     counters.deallocate()
     said.deallocate()
+    logits.deallocate()
   }
 
   // MARK: Predictions
@@ -209,40 +214,63 @@ struct ModelWatch {
     var conversion: Label
   }
 
+  /// What a label led to that concerns more than the watch.
+  struct Effects: OptionSet {
+    let rawValue: UInt8
+
+    /// The champion forgot: its weights are the same but for rounding.
+    static let forgot = Effects(rawValue: 1)
+    /// Another model counts.
+    static let anotherChampion = Effects(rawValue: 2)
+  }
+
   /// Scores what was said, once every model has learned from it.
-  func judge(_ judged: Judged) {
+  @discardableResult
+  func judge(_ judged: Judged) -> Effects {
     let campaign = directory.ads.parent(judged.ad)
     let place = evaluation.place(judged.account, campaign, judged.now)
     if place.isFirst { schedule(judged.account, judged.now) }
     for model in 0..<models.count { score(judged, model, place) }
     if keepsRaw { calibrate(judged, campaign) }
-    if drift.isOn { watch(judged) }
-    if trials.isOn { compare(judged) }
+    var effects = Effects()
+    if drift.isOn, watch(judged) { effects.insert(.forgot) }
+    if trials.isOn, compare(judged) { effects.insert(.anotherChampion) }
+    return effects
   }
 
   @inline(__always)
   private func score(_ judged: Judged, _ model: Int, _ place: ModelEvaluation.Place) {
     let rates = said[model]
     if judged.click.isKnown {
-      add(ScoredLabel(rates.x, judged.click.value), .pctr, model, place)
+      let scored = ScoredLabel(rates.x, judged.click.value)
+      logits[model].x = scored.logit
+      add(scored, .pctr, model, place)
     }
     if judged.conversion.isKnown {
       if judged.isClicked {
-        add(ScoredLabel(rates.y, judged.conversion.value), .pcvr, model, place)
+        let scored = ScoredLabel(rates.y, judged.conversion.value)
+        logits[model].y = scored.logit
+        add(scored, .pcvr, model, place)
       }
       add(ScoredLabel(rates.x * rates.y, judged.conversion.value), .pctcvr, model, place)
     }
-    guard keepsRaw else { return }
+    if keepsRaw { scoreRaw(judged, model, place) }
+  }
+
+  private func scoreRaw(_ judged: Judged, _ model: Int, _ place: ModelEvaluation.Place) {
     let raw = said[models.count + model]
     if judged.click.isKnown {
-      evaluation.addRaw(ScoredLabel(raw.x, judged.click.value), .pctr, model, place)
+      let scored = ScoredLabel(raw.x, judged.click.value)
+      logits[model].x = scored.logit
+      evaluation.addRaw(scored, .pctr, model, place)
     }
-    if judged.conversion.isKnown {
-      if judged.isClicked {
-        evaluation.addRaw(ScoredLabel(raw.y, judged.conversion.value), .pcvr, model, place)
-      }
-      evaluation.addRaw(ScoredLabel(raw.x * raw.y, judged.conversion.value), .pctcvr, model, place)
+    guard judged.conversion.isKnown else { return }
+    if judged.isClicked {
+      let scored = ScoredLabel(raw.y, judged.conversion.value)
+      logits[model].y = scored.logit
+      evaluation.addRaw(scored, .pcvr, model, place)
     }
+    evaluation.addRaw(ScoredLabel(raw.x * raw.y, judged.conversion.value), .pctcvr, model, place)
   }
 
   @inline(__always)
@@ -271,38 +299,51 @@ struct ModelWatch {
 
   // MARK: Drift
 
-  private func watch(_ judged: Judged) {
-    let raw = said[(keepsRaw ? models.count : 0) + champion(of: judged.account)]
-    if judged.click.isKnown {
-      let residual = judged.click.value - raw.x
-      if let finding = drift.update(judged.account, .pctr, residual, at: judged.now) {
-        respond(to: finding, .pctr, judged)
-      }
+  /// Whether the champion forgot.
+  private func watch(_ judged: Judged) -> Bool {
+    var hasForgotten = false
+    let champion = champion(of: judged.account)
+    let raw = said[(keepsRaw ? models.count : 0) + champion]
+    let logit = logits[champion]
+    if judged.click.isKnown,
+      let finding = drift.update(
+        judged.account, .pctr, excess: raw.x - judged.click.value, logit: logit.x, at: judged.now)
+    {
+      hasForgotten = respond(to: finding, .pctr, judged)
     }
-    if judged.conversion.isKnown, judged.isClicked {
-      let residual = judged.conversion.value - raw.y
-      if let finding = drift.update(judged.account, .pcvr, residual, at: judged.now) {
-        respond(to: finding, .pcvr, judged)
-      }
+    if judged.conversion.isKnown, judged.isClicked,
+      let finding = drift.update(
+        judged.account, .pcvr, excess: raw.y - judged.conversion.value, logit: logit.y,
+        at: judged.now)
+    {
+      hasForgotten = respond(to: finding, .pcvr, judged) || hasForgotten
     }
+    return hasForgotten
   }
 
   /// The ladder: a second alarm soon after the first, and a third, are answered by more.
+  ///
+  /// - Returns: Whether the champion forgot.
   @inline(never)
-  private func respond(to finding: DriftWatch.Finding, _ head: RateHead, _ judged: Judged) {
+  private func respond(
+    to finding: DriftWatch.Finding, _ head: RateHead, _ judged: Judged
+  ) -> Bool {
     let account = judged.account
     let champion = champion(of: account)
     guard finding.isWorse else {
       actions.recoveries.add()
-      return alert(
-        account, .drift, .info, .driftRecovered, champion, head, observed: finding.after,
+      alert(
+        account, .drift, .info, finding.isOfLoss ? .lossRecovered : .ratesRecovered, champion, head,
+        observed: finding.after,
         expected: finding.before)
+      return false
     }
     actions.drifts.add()
     alert(
-      account, .drift, .warning, .driftFound, champion, head, observed: finding.after,
+      account, .drift, .warning, finding.isOfLoss ? .lossDrift : .ratesDrift, champion, head,
+      observed: finding.after,
       expected: finding.before)
-    guard drift.isResponding else { return }
+    guard drift.isResponding else { return false }
     let kept = drift.keep
     models[champion].forget(
       rows, of: account, keeping: head == .pctr ? Heads(kept, 1) : Heads(1, kept))
@@ -321,6 +362,7 @@ struct ModelWatch {
       alert(
         account, .drift, .info, .challengerRestarted, challenger, head, observed: 0, expected: 0)
     }
+    return true
   }
 
   private func alert(
@@ -338,7 +380,8 @@ struct ModelWatch {
 
   // MARK: Promotion
 
-  private func compare(_ judged: Judged) {
+  /// Whether another model counts.
+  private func compare(_ judged: Judged) -> Bool {
     let label: Label
     switch trials.head {
     case .pctr: label = judged.click
@@ -348,7 +391,7 @@ struct ModelWatch {
     guard label.isKnown,
       let event = trials.judge(
         judged.account, said, label: label.value, shown: judged.shown, now: judged.now)
-    else { return }
+    else { return false }
     switch event.outcome {
     case .promoted: actions.promotions.add()
     case .rolledBack: actions.rollbacks.add()
@@ -358,6 +401,7 @@ struct ModelWatch {
     alert(
       judged.account, .promotion, event.outcome.severity, event.outcome.subject, event.model,
       trials.head, observed: event.loss, expected: event.otherLoss)
+    return event.outcome == .promoted || event.outcome == .rolledBack
   }
 
   // MARK: Reports
@@ -367,9 +411,11 @@ struct ModelWatch {
     case report, features
   }
 
-  /// Timers of the watch and of the publisher have keys below 0; the learner has the others.
+  /// What tells timers of the watch from others of the learner.
+  private static let timerBit: Int64 = 1 << 62
+
   private static func key(_ account: Int32, _ purpose: Purpose) -> Int64 {
-    -1 - (Int64(account) << 2 | purpose.rawValue)
+    timerBit | Int64(account) << 1 | purpose.rawValue
   }
 
   private func schedule(_ account: Int32, _ now: Int64) {
@@ -382,10 +428,9 @@ struct ModelWatch {
   /// Takes a timer if it is the watch's.
   @inline(__always)
   func timer(_ key: Int64, at now: Int64) -> Bool {
-    guard key < 0 else { return false }
-    let number = -1 - key
-    let account = Int32(truncatingIfNeeded: number >> 2)
-    if number & 3 == Purpose.report.rawValue {
+    guard key >= ModelWatch.timerBit else { return false }
+    let account = Int32(truncatingIfNeeded: key >> 1)
+    if key & 1 == Purpose.report.rawValue {
       report(account, at: now)
     } else {
       judgeFeatures(account)
