@@ -88,7 +88,8 @@ let package = Package(
     .testTarget(
       name: "EventsTests", dependencies: ["Events"], exclude: ["Corpus"], swiftSettings: strict),
     .testTarget(name: "LearningTests", dependencies: ["Learning"], swiftSettings: strict),
-    .testTarget(name: "BiddingTests", dependencies: ["Bidding", "Learning", "Events"], swiftSettings: strict),
+    .testTarget(
+      name: "BiddingTests", dependencies: ["Bidding", "Learning", "Events"], swiftSettings: strict),
     .testTarget(
       name: "OperatorTests",
       dependencies: [

@@ -132,9 +132,11 @@ import Testing
     _ sorted: [(Scored, Double)], _ weight: Double
   ) -> (sure: Double, possible: Double) {
     var left = weight
-    guard let last = sorted.first(where: { left -= $0.1; return left <= 0 }) ?? sorted.last else {
-      return (0, 0)
+    let edgePlace = sorted.firstIndex { scored in
+      left -= scored.1
+      return left <= 0
     }
+    guard let last = edgePlace.map({ sorted[$0] }) ?? sorted.last else { return (0, 0) }
     let edge = Rate.logit(last.0.probability)
     var (sure, possible) = (0.0, 0.0)
     for (scored, weight) in sorted {

@@ -81,6 +81,14 @@ import Testing
     try expect(scoring().describe(form), golden: "scoring.\(form)")
   }
 
+  @Test(arguments: CheckedTopology.DescriptionForm.allCases)
+  func theLoopThatLearnsIsDescribed(_ form: CheckedTopology.DescriptionForm) throws {
+    let loop = try CheckedTopology.load(
+      path: LoadTests.root + "/Topologies/live-learning.yaml",
+      registry: OperatorRegistry.all.map(\.description))
+    try expect(loop.describe(form), golden: "live-learning.\(form)")
+  }
+
   private func shippedLive() throws -> CheckedTopology {
     try CheckedTopology.load(
       path: LoadTests.root + "/Topologies/live.yaml",
