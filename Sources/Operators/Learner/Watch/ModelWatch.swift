@@ -214,28 +214,15 @@ struct ModelWatch {
     var conversion: Label
   }
 
-  /// What a label led to that concerns more than the watch.
-  struct Effects: OptionSet {
-    let rawValue: UInt8
-
-    /// The champion forgot: its weights are the same but for rounding.
-    static let forgot = Effects(rawValue: 1)
-    /// Another model counts.
-    static let anotherChampion = Effects(rawValue: 2)
-  }
-
   /// Scores what was said, once every model has learned from it.
-  @discardableResult
-  func judge(_ judged: Judged) -> Effects {
+  func judge(_ judged: Judged) {
     let campaign = directory.ads.parent(judged.ad)
     let place = evaluation.place(judged.account, campaign, judged.now)
     if place.isFirst { schedule(judged.account, judged.now) }
     for model in 0..<models.count { score(judged, model, place) }
     if keepsRaw { calibrate(judged, campaign) }
-    var effects = Effects()
-    if drift.isOn, watch(judged) { effects.insert(.forgot) }
-    if trials.isOn, compare(judged) { effects.insert(.anotherChampion) }
-    return effects
+    if drift.isOn { watch(judged) }
+    if trials.isOn { compare(judged) }
   }
 
   @inline(__always)
@@ -299,9 +286,7 @@ struct ModelWatch {
 
   // MARK: Drift
 
-  /// Whether the champion forgot.
-  private func watch(_ judged: Judged) -> Bool {
-    var hasForgotten = false
+  private func watch(_ judged: Judged) {
     let champion = champion(of: judged.account)
     let raw = said[(keepsRaw ? models.count : 0) + champion]
     let logit = logits[champion]
@@ -309,25 +294,22 @@ struct ModelWatch {
       let finding = drift.update(
         judged.account, .pctr, excess: raw.x - judged.click.value, logit: logit.x, at: judged.now)
     {
-      hasForgotten = respond(to: finding, .pctr, judged)
+      respond(to: finding, .pctr, judged)
     }
     if judged.conversion.isKnown, judged.isClicked,
       let finding = drift.update(
         judged.account, .pcvr, excess: raw.y - judged.conversion.value, logit: logit.y,
         at: judged.now)
     {
-      hasForgotten = respond(to: finding, .pcvr, judged) || hasForgotten
+      respond(to: finding, .pcvr, judged)
     }
-    return hasForgotten
   }
 
   /// The ladder: a second alarm soon after the first, and a third, are answered by more.
-  ///
-  /// - Returns: Whether the champion forgot.
   @inline(never)
   private func respond(
     to finding: DriftWatch.Finding, _ head: RateHead, _ judged: Judged
-  ) -> Bool {
+  ) {
     let account = judged.account
     let champion = champion(of: account)
     guard finding.isWorse else {
@@ -336,14 +318,14 @@ struct ModelWatch {
         account, .drift, .info, finding.isOfLoss ? .lossRecovered : .ratesRecovered, champion, head,
         observed: finding.after,
         expected: finding.before)
-      return false
+      return
     }
     actions.drifts.add()
     alert(
       account, .drift, .warning, finding.isOfLoss ? .lossDrift : .ratesDrift, champion, head,
       observed: finding.after,
       expected: finding.before)
-    guard drift.isResponding else { return false }
+    guard drift.isResponding else { return }
     let kept = drift.keep
     models[champion].forget(
       rows, of: account, keeping: head == .pctr ? Heads(kept, 1) : Heads(1, kept))
@@ -362,7 +344,6 @@ struct ModelWatch {
       alert(
         account, .drift, .info, .challengerRestarted, challenger, head, observed: 0, expected: 0)
     }
-    return true
   }
 
   private func alert(
@@ -380,8 +361,7 @@ struct ModelWatch {
 
   // MARK: Promotion
 
-  /// Whether another model counts.
-  private func compare(_ judged: Judged) -> Bool {
+  private func compare(_ judged: Judged) {
     let label: Label
     switch trials.head {
     case .pctr: label = judged.click
@@ -391,7 +371,7 @@ struct ModelWatch {
     guard label.isKnown,
       let event = trials.judge(
         judged.account, said, label: label.value, shown: judged.shown, now: judged.now)
-    else { return false }
+    else { return }
     switch event.outcome {
     case .promoted: actions.promotions.add()
     case .rolledBack: actions.rollbacks.add()
@@ -401,7 +381,6 @@ struct ModelWatch {
     alert(
       judged.account, .promotion, event.outcome.severity, event.outcome.subject, event.model,
       trials.head, observed: event.loss, expected: event.otherLoss)
-    return event.outcome == .promoted || event.outcome == .rolledBack
   }
 
   // MARK: Reports
