@@ -40,64 +40,24 @@ import Testing
     try expect(attribution().describe(form), golden: "attribution.\(form)")
   }
 
-  @Test(arguments: CheckedTopology.DescriptionForm.allCases)
-  func rekeyIsDescribed(_ form: CheckedTopology.DescriptionForm) throws {
-    let rekey = try CheckedTopology.load(
-      path: LoadTests.root + "/Topologies/rekey.yaml",
-      registry: OperatorRegistry.all.map(\.description))
-    try expect(rekey.describe(form), golden: "rekey.\(form)")
-  }
-
-  private func pacing() throws -> CheckedTopology {
+  private func shipped(_ name: String) throws -> CheckedTopology {
     try CheckedTopology.load(
-      path: LoadTests.root + "/Topologies/pacing.yaml",
+      path: LoadTests.root + "/Topologies/\(name).yaml",
       registry: OperatorRegistry.all.map(\.description))
   }
 
-  @Test(arguments: CheckedTopology.DescriptionForm.allCases)
-  func pacingIsDescribed(_ form: CheckedTopology.DescriptionForm) throws {
-    try expect(pacing().describe(form), golden: "pacing.\(form)")
-  }
-
-  private func learning() throws -> CheckedTopology {
-    try CheckedTopology.load(
-      path: LoadTests.root + "/Topologies/learning.yaml",
-      registry: OperatorRegistry.all.map(\.description))
-  }
-
-  @Test(arguments: CheckedTopology.DescriptionForm.allCases)
-  func learningIsDescribed(_ form: CheckedTopology.DescriptionForm) throws {
-    try expect(learning().describe(form), golden: "learning.\(form)")
-  }
-
-  private func scoring() throws -> CheckedTopology {
-    try CheckedTopology.load(
-      path: LoadTests.root + "/Topologies/scoring.yaml",
-      registry: OperatorRegistry.all.map(\.description))
-  }
-
-  @Test(arguments: CheckedTopology.DescriptionForm.allCases)
-  func scoringIsDescribed(_ form: CheckedTopology.DescriptionForm) throws {
-    try expect(scoring().describe(form), golden: "scoring.\(form)")
-  }
-
-  @Test(arguments: CheckedTopology.DescriptionForm.allCases)
-  func theLoopThatLearnsIsDescribed(_ form: CheckedTopology.DescriptionForm) throws {
-    let loop = try CheckedTopology.load(
-      path: LoadTests.root + "/Topologies/live-learning.yaml",
-      registry: OperatorRegistry.all.map(\.description))
-    try expect(loop.describe(form), golden: "live-learning.\(form)")
-  }
-
-  private func shippedLive() throws -> CheckedTopology {
-    try CheckedTopology.load(
-      path: LoadTests.root + "/Topologies/live.yaml",
-      registry: OperatorRegistry.all.map(\.description))
+  @Test(
+    arguments: ["rekey", "pacing", "learning", "scoring", "live-learning"],
+    CheckedTopology.DescriptionForm.allCases)
+  func shippedTopologiesAreDescribed(
+    _ name: String, _ form: CheckedTopology.DescriptionForm
+  ) throws {
+    try expect(shipped(name).describe(form), golden: "\(name).\(form)")
   }
 
   @Test(arguments: CheckedTopology.DescriptionForm.allCases)
   func theLoopIsDescribed(_ form: CheckedTopology.DescriptionForm) throws {
-    try expect(shippedLive().describe(form), golden: "loop.\(form)")
+    try expect(shipped("live").describe(form), golden: "loop.\(form)")
   }
 
   /// On Kafka the same happens: the two files differ in where events come from and results go.
@@ -105,14 +65,14 @@ import Testing
     let kafka = try CheckedTopology.load(
       path: LoadTests.root + "/Topologies/live-kafka.yaml",
       registry: OperatorRegistry.all.map(\.description))
-    #expect(try kafka.canonicalText == shippedLive().canonicalText)
+    #expect(try kafka.canonicalText == shipped("live").canonicalText)
     #expect(kafka.check(for: .run) == [])
     #expect(kafka.warnings == [])
   }
 
   /// Another release of the time zones moves days and begins another epoch.
   @Test func compiledInDataChangesTheHash() throws {
-    #expect(try pacing().canonicalText.contains(#"  data "tz 20"#))
+    #expect(try shipped("pacing").canonicalText.contains(#"  data "tz 20"#))
     func hash(_ data: [String]) throws -> UInt64 {
       let descriptions = OperatorRegistry.all.map {
         var description = $0.description
@@ -148,9 +108,9 @@ import Testing
   @Test func settingsAreDescribed() throws {
     try expect(tally().settingsReference, golden: "tally.settings")
     try expect(attribution().settingsReference, golden: "attribution.settings")
-    try expect(pacing().settingsReference, golden: "pacing.settings")
-    try expect(learning().settingsReference, golden: "learning.settings")
-    try expect(shippedLive().settingsReference, golden: "loop.settings")
+    try expect(shipped("pacing").settingsReference, golden: "pacing.settings")
+    try expect(shipped("learning").settingsReference, golden: "learning.settings")
+    try expect(shipped("live").settingsReference, golden: "loop.settings")
     try expect(SettingsReference.text(for: registry), golden: "all.settings")
   }
 
