@@ -4,8 +4,8 @@ import Learning
 /// Which features an impression has, and their numbers: the learner's settings `features` and
 /// `numeric`, as records of `models` repeat them.
 ///
-/// The learner's own plan is written for its events; this one says the same for a bidder, and a test
-/// holds the two together.
+/// The learner's own plan reads events of its stream, this one what a bidder says of an impression; what
+/// becomes of each part is `FeatureHash`'s, and a test holds the two together.
 struct ScoringPlan: Equatable {
   private enum Source: Equatable {
     case bias, campaign, ad, advertiser, placement, hour, weekday
@@ -13,13 +13,9 @@ struct ScoringPlan: Equatable {
     case named
   }
 
-  private enum Form: Equatable {
-    case value, log1p, bucket
-  }
-
   private struct Part: Equatable {
     var source: Source
-    var form = Form.value
+    var form = NumericForm.value
     var field: UInt32
   }
 
@@ -30,7 +26,7 @@ struct ScoringPlan: Equatable {
 
   private struct NamedForm: Equatable {
     var name: UInt32
-    var form: Form
+    var form: NumericForm
   }
 
   /// The most that settings may name, and the most that an impression may have.
@@ -108,16 +104,14 @@ struct ScoringPlan: Equatable {
     FeatureText.hash(String(name.dropFirst("features.".count)), seed: 0)
   }
 
-  private static func form(_ word: String) throws(ModelProblem) -> Form {
-    switch word {
-    case "value": .value
-    case "log1p": .log1p
-    case "bucket": .bucket
-    default: throw ModelProblem("numbers as `\(word)` are not known here")
+  private static func form(_ word: String) throws(ModelProblem) -> NumericForm {
+    guard let form = NumericForm(rawValue: word) else {
+      throw ModelProblem("numbers as `\(word)` are not known here")
     }
+    return form
   }
 
-  private func form(of name: UInt32) -> Form {
+  private func form(of name: UInt32) -> NumericForm {
     for entry in forms where entry.name == name { return entry.form }
     return .value
   }
@@ -151,15 +145,8 @@ struct ScoringPlan: Equatable {
   }
 
   @inline(__always)
-  private func number(_ feature: Feature, _ form: Form, _ found: inout Found) {
-    switch form {
-    case .value: found.value = FeatureValue.bounded(feature.value)
-    case .log1p:
-      let size = Elementary.log1p(feature.value.magnitude)
-      found.value = FeatureValue.bounded(feature.value < 0 ? -size : size)
-    case .bucket:
-      found.hash = FeatureHash.number(feature.name, FeatureHash.bucket(feature.value))
-    }
+  private func number(_ feature: Feature, _ form: NumericForm, _ found: inout Found) {
+    (found.hash, found.value) = form.feature(feature.name, feature.value)
   }
 
   @inline(__always)
@@ -170,20 +157,18 @@ struct ScoringPlan: Equatable {
     case .ad: return impression.ad.map { Found(hash: $0) }
     case .advertiser: return impression.advertiser.map { Found(hash: $0) }
     case .placement: return impression.placement.map { Found(hash: $0) }
-    case .hour:
-      return count(impression.timeMilliseconds / 3_600_000 % 24, part)
+    case .hour: return word(FeatureHash.hour(milliseconds: impression.timeMilliseconds), part)
     case .weekday:
-      // 1970 began on a Thursday; Monday is 0.
-      return count((impression.timeMilliseconds / 86_400_000 &+ 3) % 7, part)
-    case .state: return count(Int64(impression.journey.state.rawValue), part)
-    case .session: return bucket(impression.journey.session, part)
+      return word(FeatureHash.weekday(milliseconds: impression.timeMilliseconds), part)
+    case .state: return word(Int32(impression.journey.state.rawValue), part)
+    case .session: return count(impression.journey.session, part)
     case .sinceTouch:
-      let seconds = impression.journey.sinceTouchMilliseconds / 1_000
-      return count(seconds < 0 ? 0 : Int64(1 + ScoringPlan.binaryOrder(seconds)), part)
-    case .campaignViewsDay: return bucket(impression.journey.campaignViewsDay, part)
-    case .campaignViewsWeek: return bucket(impression.journey.campaignViewsWeek, part)
-    case .adViewsDay: return bucket(impression.journey.adViewsDay, part)
-    case .adViewsWeek: return bucket(impression.journey.adViewsWeek, part)
+      let milliseconds = impression.journey.sinceTouchMilliseconds
+      return word(FeatureHash.elapsedBucket(milliseconds: milliseconds), part)
+    case .campaignViewsDay: return count(impression.journey.campaignViewsDay, part)
+    case .campaignViewsWeek: return count(impression.journey.campaignViewsWeek, part)
+    case .adViewsDay: return count(impression.journey.adViewsDay, part)
+    case .adViewsWeek: return count(impression.journey.adViewsWeek, part)
     case .named:
       for feature in impression.own where feature.name == part.field {
         var found = Found(hash: feature.hash)
@@ -195,19 +180,12 @@ struct ScoringPlan: Equatable {
   }
 
   @inline(__always)
-  private func count(_ number: Int64, _ part: Part) -> Found {
-    Found(hash: FeatureHash.number(part.field, Int32(truncatingIfNeeded: number)))
-  }
-
-  /// Small numbers are themselves, larger ones their binary order of magnitude.
-  @inline(__always)
-  private func bucket(_ number: Int32, _ part: Part) -> Found {
-    count(
-      Int64(number < 8 ? max(number, 0) : 8 + ScoringPlan.binaryOrder(Int64(number))), part)
+  private func word(_ number: Int32, _ part: Part) -> Found {
+    Found(hash: FeatureHash.number(part.field, number))
   }
 
   @inline(__always)
-  private static func binaryOrder(_ number: Int64) -> Int32 {
-    Int32(64 - number.leadingZeroBitCount)
+  private func count(_ number: Int32, _ part: Part) -> Found {
+    word(FeatureHash.countBucket(number), part)
   }
 }

@@ -33,4 +33,60 @@ public enum FeatureHash {
     let exponent = Int32(truncatingIfNeeded: max(min(value.exponent, 62), -62)) + 64
     return value < 0 ? -exponent : exponent
   }
+
+  /// Which of buckets a count lies in: small ones are themselves, negative ones 0, larger ones their
+  /// binary order of magnitude.
+  @inlinable @inline(__always)
+  public static func countBucket(_ count: Int32) -> Int32 {
+    count < 8 ? max(count, 0) : 8 + binaryOrder(Int64(count))
+  }
+
+  /// Which of buckets a time since something lies in: 0 for never, which is below 0.
+  @inlinable @inline(__always)
+  public static func elapsedBucket(milliseconds: Int64) -> Int32 {
+    let seconds = milliseconds / 1_000
+    return seconds < 0 ? 0 : 1 + binaryOrder(seconds)
+  }
+
+  /// The hour of the day in UTC, of a time since 1970.
+  @inlinable @inline(__always)
+  public static func hour(milliseconds: Int64) -> Int32 {
+    Int32(truncatingIfNeeded: milliseconds / 3_600_000 % 24)
+  }
+
+  /// The day of the week in UTC, Monday is 0, of a time since 1970, which began on a Thursday.
+  @inlinable @inline(__always)
+  public static func weekday(milliseconds: Int64) -> Int32 {
+    Int32(truncatingIfNeeded: (milliseconds / 86_400_000 &+ 3) % 7)
+  }
+
+  /// 0 for 0, else the number of binary digits.
+  @inlinable @inline(__always)
+  static func binaryOrder(_ number: Int64) -> Int32 { Int32(64 - number.leadingZeroBitCount) }
+}
+
+/// What becomes of a feature's number.
+public enum NumericForm: String, BitwiseCopyable, Sendable {
+  /// Itself.
+  case value
+  /// ln(1 + |x|) with the number's sign.
+  case log1p
+  /// Its sign and binary order of magnitude, as a word.
+  case bucket
+
+  /// The hash and the value of a feature.
+  ///
+  /// - Parameters:
+  ///   - field: The field's hash.
+  ///   - number: Of any size, or no number.
+  @inlinable @inline(__always)
+  public func feature(_ field: UInt32, _ number: Double) -> (hash: UInt32, value: Double) {
+    switch self {
+    case .value: return (field, FeatureValue.bounded(number))
+    case .log1p:
+      let size = Elementary.log1p(number.magnitude)
+      return (field, FeatureValue.bounded(number < 0 ? -size : size))
+    case .bucket: return (FeatureHash.number(field, FeatureHash.bucket(number)), 1)
+    }
+  }
 }

@@ -20,19 +20,9 @@ struct FeaturePlan {
     case named
   }
 
-  /// What becomes of a number.
-  enum Form: UInt8, BitwiseCopyable {
-    /// Itself.
-    case value
-    /// ln(1 + |x|) with the number's sign.
-    case log1p
-    /// Its sign and binary order of magnitude, as a word.
-    case bucket
-  }
-
   struct Part: BitwiseCopyable, Equatable {
     var source: Source
-    var form: Form = .value
+    var form: NumericForm = .value
     /// Hash of the field; what a text's hash begins from.
     var field: UInt32
   }
@@ -46,7 +36,7 @@ struct FeaturePlan {
 
   private struct NamedForm: BitwiseCopyable {
     var name: UInt32
-    var form: Form
+    var form: NumericForm
   }
 
   private let steps: UnsafeMutableBufferPointer<Step>
@@ -100,7 +90,8 @@ struct FeaturePlan {
       }
       named.append(
         NamedForm(
-          name: FeaturePlan.hash(name.dropFirst("features.".count)), form: FeaturePlan.form(word)))
+          name: FeaturePlan.hash(name.dropFirst("features.".count)),
+          form: NumericForm(rawValue: word) ?? .value))
     }
     var steps: [Step] = []
     var parts: [Part] = []
@@ -145,14 +136,6 @@ struct FeaturePlan {
     found.initialize(repeating: Found(), count: parts.count)
     forms = .allocate(capacity: named.count)
     _ = forms.initialize(from: named)
-  }
-
-  private static func form(_ word: String) -> Form {
-    switch word {
-    case "log1p": .log1p
-    case "bucket": .bucket
-    default: .value
-    }
   }
 
   private static func unknown(_ name: some StringProtocol) -> SettingProblem {
@@ -253,21 +236,14 @@ struct FeaturePlan {
     var value = 1.0
   }
 
-  private func form(of name: UInt32) -> Form {
+  private func form(of name: UInt32) -> NumericForm {
     for entry in forms where entry.name == name { return entry.form }
     return .value
   }
 
   @inline(__always)
-  private func number(_ feature: Feature, _ form: Form, _ found: inout Found) {
-    switch form {
-    case .value: found.value = FeatureValue.bounded(feature.value)
-    case .log1p:
-      let size = Elementary.log1p(feature.value.magnitude)
-      found.value = FeatureValue.bounded(feature.value < 0 ? -size : size)
-    case .bucket:
-      found.hash = FeatureHash.number(feature.name, FeatureHash.bucket(feature.value))
-    }
+  private func number(_ feature: Feature, _ form: NumericForm, _ found: inout Found) {
+    (found.hash, found.value) = form.feature(feature.name, feature.value)
   }
 
   /// Whether the event has it, and what it is.
@@ -283,19 +259,17 @@ struct FeaturePlan {
     case .advertiser: return text(event.pointee.advertiser, part, &found)
     case .placement: return text(event.pointee.placement, part, &found)
     case .hour:
-      let hour = event.pointee.time.milliseconds / 3_600_000 % 24
-      found.hash = FeatureHash.number(part.field, Int32(truncatingIfNeeded: hour))
+      found.hash = FeatureHash.number(
+        part.field, FeatureHash.hour(milliseconds: event.pointee.time.milliseconds))
     case .weekday:
-      // 1970 began on a Thursday; Monday is 0.
-      let day = (event.pointee.time.milliseconds / 86_400_000 + 3) % 7
-      found.hash = FeatureHash.number(part.field, Int32(truncatingIfNeeded: day))
+      found.hash = FeatureHash.number(
+        part.field, FeatureHash.weekday(milliseconds: event.pointee.time.milliseconds))
     case .state:
       found.hash = FeatureHash.number(part.field, Int32(journey.state.rawValue))
     case .session: found.hash = count(journey.session, part)
     case .sinceTouch:
-      let seconds = journey.sinceTouchMilliseconds / 1_000
-      let bucket = seconds < 0 ? 0 : 1 + FeaturePlan.binaryOrder(seconds)
-      found.hash = FeatureHash.number(part.field, bucket)
+      found.hash = FeatureHash.number(
+        part.field, FeatureHash.elapsedBucket(milliseconds: journey.sinceTouchMilliseconds))
     case .campaignViewsDay: found.hash = count(journey.campaignViewsDay, part)
     case .campaignViewsWeek: found.hash = count(journey.campaignViewsWeek, part)
     case .adViewsDay: found.hash = count(journey.adViewsDay, part)
@@ -318,17 +292,9 @@ struct FeaturePlan {
     return true
   }
 
-  /// Small numbers are themselves, larger ones their binary order of magnitude.
   @inline(__always)
   private func count(_ number: Int32, _ part: Part) -> UInt32 {
-    let bucket = number < 8 ? max(number, 0) : 8 + FeaturePlan.binaryOrder(Int64(number))
-    return FeatureHash.number(part.field, bucket)
-  }
-
-  /// 0 for 0, else the number of its binary digits.
-  @inline(__always)
-  private static func binaryOrder(_ number: Int64) -> Int32 {
-    Int32(64 - number.leadingZeroBitCount)
+    FeatureHash.number(part.field, FeatureHash.countBucket(number))
   }
 }
 

@@ -8,9 +8,10 @@ public import Streaming
 /// Two heads over the same features: clicks learn from all impressions, conversions from clicks,
 /// whose labels are as old as each other (`EntireSpace` says why that matters); pCTCVR = pCTR · pCVR.
 /// The label of a click is what happened within `click_window`; that of a conversion is the credit
-/// that attribution's primary model gave the click within `conversion_window` of it. A label is learned when nothing can change it any more: behind its window, the
-/// time that events may be late, and the end of its slot (a sixth of `click_window` in whole minutes;
-/// an hour for conversions). A value is learned with its credit.
+/// that attribution's primary model gave the click within `conversion_window` of it. A label is
+/// learned when nothing can change it any more: behind its window, the time that events may be late,
+/// and the end of its slot (a sixth of `click_window` in whole minutes; an hour for conversions). A
+/// value is learned with its credit.
 ///
 /// With a `delay` other than `mature`, the conversion rate that is published comes from a third head
 /// that learns at once (`DelayedConversions`); the other two go on learning beside it from labels
@@ -657,7 +658,9 @@ public struct Learner: Operator {
           number += 1
         }
       }
-      for head in delayed { head.digest(ofRow: row, owner, &sum) }
+      for (i, head) in delayed.enumerated() {
+        head.digest(ofRow: row, Hash.combine(owner, UInt64(i) + 1), &sum)
+      }
       value.digest(ofRow: row, owner, &sum)
     }
     for account in 0..<Int32(progress.count) where progress[account].learned > 0 {

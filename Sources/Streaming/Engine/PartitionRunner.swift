@@ -151,6 +151,11 @@ package final class PartitionRunner {
         Notice(
           .info, partition: options.partition,
           "the history is not read again: there is state that goes on"))
+    } else if loaded != nil, committed == nil {
+      options.notify(
+        Notice(
+          .info, partition: options.partition,
+          "begins with what a history taught (snapshot 0), of which nothing is committed yet"))
     }
     if let loaded {
       lastSnapshotNumber = loaded.number
