@@ -14,17 +14,26 @@ import Scoring
 
 struct Failure: Error, CustomStringConvertible {
   var description: String
+  /// Exit status: 64 usage, 65 bad data, 66 input missing.
+  var status: Int32 = 65
 }
 
-func lines(_ path: String) throws -> [Substring] {
+/// Calls `body` with each line of a file; what it throws is told with the line's place.
+func forEachLine(_ path: String, _ body: (Substring) throws -> Void) throws {
   guard let data = FileManager.default.contents(atPath: path) else {
-    throw Failure(description: "\(path) cannot be read")
+    throw Failure(description: "\(path) cannot be read", status: 66)
   }
-  return String(decoding: data, as: UTF8.self).split(separator: "\n")
+  let lines = String(decoding: data, as: UTF8.self)
+    .split(separator: "\n", omittingEmptySubsequences: false)
+  for (place, line) in lines.enumerated() where !line.isEmpty {
+    do { try body(line) } catch {
+      throw Failure(description: "\(path):\(place + 1): \(error)")
+    }
+  }
 }
 
 func object(_ line: Substring) throws -> [String: Any] {
-  guard let object = try JSONSerialization.jsonObject(with: Data(line.utf8)) as? [String: Any]
+  guard let object = try? JSONSerialization.jsonObject(with: Data(line.utf8)) as? [String: Any]
   else { throw Failure(description: "not a JSON object: \(line.prefix(80))") }
   return object
 }
@@ -58,18 +67,18 @@ struct Bidder {
   private(set) var scoring = Duration.zero
 
   init(events path: String, results: String) throws {
-    for line in try lines(path) where line.contains("\"impression\"") {
+    try forEachLine(path) { line in
       // What the service refused was not predicted either.
-      guard let event = try? object(line) else { continue }
+      guard line.contains("\"impression\""), let event = try? object(line) else { return }
       if event["type"] as? String == "impression" { events[key(event)] = Array(line.utf8) }
     }
-    for line in try lines(results + "/models.jsonl") {
+    try forEachLine(results + "/models.jsonl") { line in
       let update = try ModelUpdate(json: String(line))
       updates[update.account, default: ([], 0)].records.append(update)
     }
     let interactions = results + "/interactions.jsonl"
     if FileManager.default.fileExists(atPath: interactions) {
-      for line in try lines(interactions) {
+      try forEachLine(interactions) { line in
         let interaction = try object(line)
         if interaction["type"] as? String == "impression" {
           journeys[key(interaction)] = interaction
@@ -96,13 +105,13 @@ struct Bidder {
     let name = record["state"] as? String ?? ""
     journey.state =
       ImpressionFeatures.Journey.State.allCases.first { "\($0)" == name } ?? .unaware
-    journey.session = Int32(number(record, "session"))
+    journey.session = Int32(clamping: number(record, "session"))
     journey.sinceTouchMilliseconds =
       record["since_touch"] == nil ? -1 : number(record, "since_touch")
-    journey.campaignViewsDay = Int32(number(record, "campaign_views_1d"))
-    journey.campaignViewsWeek = Int32(number(record, "campaign_views_7d"))
-    journey.adViewsDay = Int32(number(record, "ad_views_1d"))
-    journey.adViewsWeek = Int32(number(record, "ad_views_7d"))
+    journey.campaignViewsDay = Int32(clamping: number(record, "campaign_views_1d"))
+    journey.campaignViewsWeek = Int32(clamping: number(record, "campaign_views_7d"))
+    journey.adViewsDay = Int32(clamping: number(record, "ad_views_1d"))
+    journey.adViewsWeek = Int32(clamping: number(record, "ad_views_7d"))
     return journey
   }
 
@@ -140,11 +149,11 @@ struct Bidder {
 
 do {
   guard CommandLine.arguments.count == 3 else {
-    throw Failure(description: "usage: ScoringExample EVENTS.jsonl RESULTS")
+    throw Failure(description: "usage: ScoringExample EVENTS.jsonl RESULTS", status: 64)
   }
   let results = CommandLine.arguments[2]
   var bidder = try Bidder(events: CommandLine.arguments[1], results: results)
-  for line in try lines(results + "/predictions.jsonl") {
+  try forEachLine(results + "/predictions.jsonl") { line in
     let prediction = try object(line)
     // The second record of an impression says what became of it.
     if prediction["click"] == nil { try bidder.compare(prediction) }
@@ -155,6 +164,6 @@ do {
   print("\(Int(nanoseconds)) ns a score")
   if bidder.different > 0 || bidder.compared == 0 { exit(1) }
 } catch {
-  FileHandle.standardError.write(Data("\(error)\n".utf8))
-  exit(65)
+  FileHandle.standardError.write(Data("error: \(error)\n".utf8))
+  exit((error as? Failure)?.status ?? 65)
 }
