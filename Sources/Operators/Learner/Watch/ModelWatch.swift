@@ -47,6 +47,8 @@ struct ModelWatch {
   private let scores: Stream<ScoreRecord>
   private let alerts: Stream<AlertRecord>
   private let counters: UnsafeMutableBufferPointer<HeadCounters>
+  /// The same number of them; all 0 between entries.
+  private let uncounted: UnsafeMutableBufferPointer<HeadSums>
   private let actions: ActionCounters
   /// What each model said of the impression at hand: as published, then raw.
   private let said: UnsafeMutablePointer<Heads>
@@ -72,12 +74,28 @@ struct ModelWatch {
       observed = setup.counter("\(name).observed_millionths")
     }
 
+    func add(_ sums: HeadSums) {
+      labels.add(sums.labels)
+      logLoss.add(sums.logLoss)
+      predicted.add(sums.predicted)
+      observed.add(sums.observed)
+    }
+  }
+
+  /// What is not in the counters yet.
+  private struct HeadSums: BitwiseCopyable {
+    var labels: Int64 = 0
+    /// Millionths, as the others.
+    var logLoss: Int64 = 0
+    var predicted: Int64 = 0
+    var observed: Int64 = 0
+
     @inline(__always)
-    func add(_ scored: ScoredLabel) {
-      labels.add()
-      logLoss.add(Int64(scored.loss * 1e6))
-      predicted.add(Int64(scored.probability * 1e6))
-      observed.add(Int64(scored.label * 1e6))
+    mutating func add(_ scored: ScoredLabel) {
+      labels &+= 1
+      logLoss &+= Int64(scored.loss * 1e6)
+      predicted &+= Int64(scored.probability * 1e6)
+      observed &+= Int64(scored.label * 1e6)
     }
   }
 
@@ -137,6 +155,8 @@ struct ModelWatch {
     }
     self.counters = .allocate(capacity: counters.count)
     _ = self.counters.initialize(from: counters)
+    uncounted = .allocate(capacity: counters.count)
+    uncounted.initialize(repeating: HeadSums())
     actions = ActionCounters(setup)
     said = .allocate(capacity: 2 * models.count)
     said.initialize(repeating: .zero, count: 2 * models.count)
@@ -148,6 +168,7 @@ struct ModelWatch {
     evaluation.deallocate()
     features.deallocate()
     counters.deallocate()
+    uncounted.deallocate()
     said.deallocate()
     logits.deallocate()
   }
@@ -178,7 +199,7 @@ struct ModelWatch {
 
   /// An impression was shown, whose features `plan.read` has just found.
   @inline(__always)
-  func shown(
+  mutating func shown(
     _ id: Identifier, _ plan: FeaturePlan, _ own: UnsafeBufferPointer<Feature>,
     of account: Int32, at now: Int64
   ) {
@@ -215,7 +236,7 @@ struct ModelWatch {
   }
 
   /// Scores what was said, once every model has learned from it.
-  func judge(_ judged: Judged) {
+  mutating func judge(_ judged: Judged) {
     let campaign = directory.ads.parent(judged.ad)
     let place = evaluation.place(judged.account, campaign, judged.now)
     if place.isFirst { schedule(judged.account, judged.now) }
@@ -225,8 +246,16 @@ struct ModelWatch {
     if trials.isOn { compare(judged) }
   }
 
+  /// Brings the counters up to what was judged. Behind the labels of an entry.
+  func count() {
+    for i in uncounted.indices where uncounted[i].labels > 0 {
+      counters[i].add(uncounted[i])
+      uncounted[i] = HeadSums()
+    }
+  }
+
   @inline(__always)
-  private func score(_ judged: Judged, _ model: Int, _ place: ModelEvaluation.Place) {
+  private mutating func score(_ judged: Judged, _ model: Int, _ place: ModelEvaluation.Place) {
     let rates = said[model]
     if judged.click.isKnown {
       let scored = ScoredLabel(rates.x, judged.click.value)
@@ -244,7 +273,7 @@ struct ModelWatch {
     if keepsRaw { scoreRaw(judged, model, place) }
   }
 
-  private func scoreRaw(_ judged: Judged, _ model: Int, _ place: ModelEvaluation.Place) {
+  private mutating func scoreRaw(_ judged: Judged, _ model: Int, _ place: ModelEvaluation.Place) {
     let raw = said[models.count + model]
     if judged.click.isKnown {
       let scored = ScoredLabel(raw.x, judged.click.value)
@@ -261,14 +290,14 @@ struct ModelWatch {
   }
 
   @inline(__always)
-  private func add(
+  private mutating func add(
     _ scored: ScoredLabel, _ head: RateHead, _ model: Int, _ place: ModelEvaluation.Place
   ) {
     evaluation.add(scored, head, model, place)
-    counters[model * RateHead.count + head.rawValue].add(scored)
+    uncounted[model &* RateHead.count &+ head.rawValue].add(scored)
   }
 
-  private func calibrate(_ judged: Judged, _ campaign: Int32) {
+  private mutating func calibrate(_ judged: Judged, _ campaign: Int32) {
     for model in 0..<models.count {
       let raw = said[models.count + model]
       if judged.click.isKnown {
@@ -286,7 +315,7 @@ struct ModelWatch {
 
   // MARK: Drift
 
-  private func watch(_ judged: Judged) {
+  private mutating func watch(_ judged: Judged) {
     let champion = champion(of: judged.account)
     let raw = said[(keepsRaw ? models.count : 0) + champion]
     let logit = logits[champion]
@@ -307,7 +336,7 @@ struct ModelWatch {
 
   /// The ladder: a second alarm soon after the first, and a third, are answered by more.
   @inline(never)
-  private func respond(
+  private mutating func respond(
     to finding: DriftWatch.Finding, _ head: RateHead, _ judged: Judged
   ) {
     let account = judged.account
@@ -361,7 +390,7 @@ struct ModelWatch {
 
   // MARK: Promotion
 
-  private func compare(_ judged: Judged) {
+  private mutating func compare(_ judged: Judged) {
     let label: Label
     switch trials.head {
     case .pctr: label = judged.click
