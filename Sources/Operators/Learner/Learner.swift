@@ -28,8 +28,8 @@ public struct Learner: Operator {
   public static let description = OperatorDescription(
     name: "learner", version: 2,
     summary: "Learns click rate, conversion rate and value of impressions from their features.",
-    inputs: [.init(.interactions), .init(.attributions)],
-    outputs: [.predictions, .models, .scores, .alerts],
+    inputs: [.init(.interactions), .init(.attributions), .init(.events, required: false)],
+    outputs: [.predictions, .models, .scores, .alerts, .updates],
     settings: [
       SettingDescription(
         "champion", .mapping(keys: nil, .structure(AnyRateModel.settings)),
@@ -88,6 +88,7 @@ public struct Learner: Operator {
       SettingDescription(
         "models", .structure(ModelPublisher.settings), default: "{}",
         meaning: "What bidders are told, so that they can score by themselves."),
+      LearnerFederation.setting,
     ] + ModelWatch.settings)
 
   static let modelsMax = 8
@@ -124,6 +125,7 @@ public struct Learner: Operator {
   private let progress: Table<Progress>
   /// What is known of how good they are.
   private let watch: ModelWatch
+  private let federation: LearnerFederation
   private let touched: UnsafeMutablePointer<UInt32>
   /// Impressions that are seen to together.
   private let group: UnsafeMutablePointer<Int32>
@@ -193,6 +195,7 @@ public struct Learner: Operator {
     publisher = try ModelPublisher(
       setup, champion: kinds[0], model: models[0], value: value, rows: rows)
     if publisher.isOn { try Learner.checkPublished(settings, method, challengers: kinds.count - 1) }
+    federation = try LearnerFederation(setup, models: models, delayed: delayed, rows: rows)
     example = ExampleFeatures()
     progress = setup.store.table("progress", of: Progress.self)
     touched = .allocate(capacity: 1)
@@ -209,6 +212,7 @@ public struct Learner: Operator {
     delayed.deallocate()
     watch.deallocate()
     publisher.deallocate()
+    federation.deallocate()
     pending.deallocate()
     example.deallocate()
     touched.deallocate()
@@ -287,6 +291,7 @@ public struct Learner: Operator {
   public mutating func process(_ entry: borrowing Entry) {
     // Behind `timers` of the same entry nothing is given back.
     if !entry.isClock { pending.beginEntry() }
+    federation.take(entry)
     for i in 0..<interactions.count {
       let interaction = interactions.address(i)
       guard interaction.pointee.kind == .event, let event = interaction.pointee.event else {
@@ -385,6 +390,7 @@ public struct Learner: Operator {
     for head in delayed { head.grow(to: rows.count) }
     value.add(row, of: rows.count)
     publisher.add(row, of: account)
+    federation.add(row, feature, of: account)
   }
 
   private func record(
@@ -487,6 +493,10 @@ public struct Learner: Operator {
     for timer in due {
       if ModelPublisher.owns(timer) {
         publisher.take(timer, at: entry.clock)
+        continue
+      }
+      if LearnerFederation.owns(timer) {
+        federation.contribute(at: entry.clock)
         continue
       }
       if watch.timer(timer.key, at: entry.clock.milliseconds) { continue }
@@ -596,6 +606,9 @@ public struct Learner: Operator {
     }
     progress.update(impression.account).pointee.learned &+=
       (click.isKnown ? 1 : 0) + (conversion.isKnown ? 1 : 0)
+    federation.count(
+      impression.account, click: click, conversion: conversion, isClicked: impression.isClicked,
+      at: now)
     watch.judge(
       ModelWatch.Judged(
         account: impression.account, ad: impression.ad, shown: impression.time,
@@ -679,6 +692,7 @@ public struct Learner: Operator {
     pending.digest(into: &sum, directory, rows, example)
     watch.digest(into: &sum)
     publisher.digest(into: &sum)
+    federation.digest(into: &sum)
     digest = sum
   }
 }
