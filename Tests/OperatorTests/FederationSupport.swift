@@ -12,7 +12,9 @@ enum Federation {
     #"[hour, "placement=feed", "features.format=video", "features.format=image", "placement=side"]"#
 
   /// Only `federate`.
-  static func topology(_ settings: String = "", trusted: Bool = true) throws -> CheckedTopology {
+  static func topology(
+    _ settings: String = "", every: String = "1h", trusted: Bool = true
+  ) throws -> CheckedTopology {
     try CheckedTopology.parse(
       text: """
         topology: federate
@@ -23,7 +25,7 @@ enum Federation {
           common:
             operator: federate
             from: updates
-            every: 1h
+            every: \(every)
             wait: 5m
             features: \(features)
             \(settings)
@@ -35,7 +37,9 @@ enum Federation {
   }
 
   /// A learner with everything before it; priors come the way that events come.
-  static func learning(_ federate: String, learner: String = "") throws -> CheckedTopology {
+  static func learning(
+    _ federate: String, every: String = "1h", learner: String = ""
+  ) throws -> CheckedTopology {
     try CheckedTopology.parse(
       text: """
         topology: learning
@@ -57,7 +61,7 @@ enum Federation {
             from: [journeys, credits, unique]
             click_window: 5m
             conversion_window: 40m
-            federate: { every: 1h, features: \(features), \(federate) }
+            federate: { every: \(every), features: \(features), \(federate) }
             \(learner)
         sinks:
           predictions: { from: learner, log: { topic: predictions } }

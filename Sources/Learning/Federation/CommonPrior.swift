@@ -112,8 +112,9 @@ public struct RoundRelease: Sendable {
     var square = Heads.zero
     for weight in weights { square += weight * weight }
     square /= Double(layout.slots)
-    let kept = Heads(
-      max(1 - variance / square.x, 0), max(1 - variance / square.y, 0))
+    // What chance alone makes of the square is seldom above this.
+    let chance = variance * (1 + 2 * (2 / Double(layout.slots)).squareRoot())
+    let kept = Heads(max(1 - chance / square.x, 0), max(1 - chance / square.y, 0))
     for slot in weights.indices { weights[slot] *= kept }
     return weights
   }
