@@ -159,7 +159,7 @@ struct FeaturePlan {
 
   /// The hashes of our own fields begin elsewhere than those of an event's features, so that an
   /// `ad` among these is another field.
-  private static func field(_ name: some StringProtocol) -> UInt32 {
+  static func field(_ name: some StringProtocol) -> UInt32 {
     hash(name, seed: hash("bidmill"))
   }
 

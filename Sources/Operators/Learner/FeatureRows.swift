@@ -137,4 +137,10 @@ struct FeatureRows {
   }
 
   func hash(_ row: Int32) -> UInt32 { hashes[row] }
+
+  /// The row of an account's feature; -1 where it has none.
+  func row(of hash: UInt32, _ account: Int32) -> Int32 {
+    guard Int(account) < indexes.pointee.count else { return -1 }
+    return indexes.pointee.byAccount[Int(account)].row(of: hash)
+  }
 }

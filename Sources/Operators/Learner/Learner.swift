@@ -28,8 +28,8 @@ public struct Learner: Operator {
   public static let description = OperatorDescription(
     name: "learner", version: 3,
     summary: "Learns click rate, conversion rate and value of impressions from their features.",
-    inputs: [.init(.interactions), .init(.attributions)],
-    outputs: [.predictions, .models, .scores, .alerts],
+    inputs: [.init(.interactions), .init(.attributions), .init(.events, required: false)],
+    outputs: [.predictions, .models, .scores, .alerts, .updates],
     settings: [
       SettingDescription(
         "champion", .mapping(keys: nil, .structure(AnyRateModel.settings)),
@@ -88,6 +88,7 @@ public struct Learner: Operator {
       SettingDescription(
         "models", .structure(ModelPublisher.settings), default: "{}",
         meaning: "What bidders are told, so that they can score by themselves."),
+      LearnerFederation.setting,
     ] + ModelWatch.settings)
 
   static let modelsMax = 8
@@ -128,6 +129,7 @@ public struct Learner: Operator {
   /// differs from what was published, what they had said themselves.
   private let said: UnsafeMutablePointer<ImpressionPrediction>
   private let predictionCount: Int
+  private let federation: LearnerFederation
   private let touched: UnsafeMutablePointer<UInt32>
   /// Impressions that are seen to together.
   private let group: UnsafeMutablePointer<Int32>
@@ -198,6 +200,7 @@ public struct Learner: Operator {
     publisher = try ModelPublisher(
       setup, champion: kinds[0], model: models[0], value: value, rows: rows)
     if publisher.isOn { try Learner.checkPublished(settings, method, challengers: kinds.count - 1) }
+    federation = try LearnerFederation(setup, models: models, delayed: delayed, rows: rows)
     example = ExampleFeatures()
     progress = setup.store.table("progress", of: Progress.self)
     touched = .allocate(capacity: 1)
@@ -215,6 +218,7 @@ public struct Learner: Operator {
     delayed.deallocate()
     watch.deallocate()
     publisher.deallocate()
+    federation.deallocate()
     pending.deallocate()
     example.deallocate()
     said.deallocate()
@@ -296,6 +300,7 @@ public struct Learner: Operator {
   public mutating func process(_ entry: borrowing Entry) {
     // Behind `timers` of the same entry nothing is given back.
     if !entry.isClock { pending.beginEntry() }
+    federation.take(entry)
     for i in 0..<interactions.count {
       let interaction = interactions.address(i)
       guard interaction.pointee.kind == .event, let event = interaction.pointee.event else {
@@ -415,6 +420,7 @@ public struct Learner: Operator {
     for head in delayed { head.grow(to: rows.count) }
     value.add(row, of: rows.count)
     publisher.add(row, of: account)
+    federation.add(row, feature, of: account)
   }
 
   private mutating func record(
@@ -529,6 +535,10 @@ public struct Learner: Operator {
     for timer in due {
       if ModelPublisher.owns(timer) {
         publisher.take(timer, at: entry.clock)
+        continue
+      }
+      if LearnerFederation.owns(timer) {
+        federation.contribute(at: entry.clock)
         continue
       }
       if watch.timer(timer.key, at: entry.clock.milliseconds) { continue }
@@ -704,6 +714,9 @@ public struct Learner: Operator {
     }
     progress.update(outcome.account).pointee.learned &+=
       (outcome.click.isKnown ? 1 : 0) + (outcome.conversion.isKnown ? 1 : 0)
+    federation.count(
+      outcome.account, click: outcome.click, conversion: outcome.conversion,
+      isClicked: outcome.isClicked, at: now)
     watch.judge(
       ModelWatch.Judged(
         account: outcome.account, ad: outcome.ad, shown: outcome.shown,
@@ -776,6 +789,7 @@ public struct Learner: Operator {
     pending.digest(into: &sum, directory, rows, example)
     watch.digest(into: &sum)
     publisher.digest(into: &sum)
+    federation.digest(into: &sum)
     digest = sum
   }
 }

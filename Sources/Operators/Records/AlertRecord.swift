@@ -76,6 +76,8 @@ public struct AlertRecord: StreamRecord {
     case rolledBack
     case dismissed
     case confirmed
+    case fewAccounts
+    case budgetSpent
   }
 
   private var message: StaticString {
@@ -107,6 +109,9 @@ public struct AlertRecord: StreamRecord {
       "a promoted model proved worse or lost its calibration: the one before counts again"
     case .dismissed: "a challenger proved worse and is set aside: log-loss of both"
     case .confirmed: "a promoted model kept its place: the one before is set aside"
+    case .fewAccounts: "a round had too few accounts: nothing of it is published"
+    case .budgetSpent:
+      "another prior would tell more of an account than `epsilon` allows: no more are published"
     }
   }
 }
