@@ -11,6 +11,8 @@ import Testing
 @Suite struct ScoringReplayTests {
   /// What a replay left: records by stream, and the impressions' events.
   struct Replay {
+    /// Kinds of alerts, and what became of them.
+    var alerts: [String] = []
     var models: [String: [ModelUpdate]] = [:]
     var predictions: [[String: Any]] = []
     var interactions: [String: [String: Any]] = [:]
@@ -40,7 +42,10 @@ import Testing
       ] + settings, registry: OperatorRegistry.all.map(\.description))
   }
 
-  static func replay(_ count: Int, seed: UInt64, _ settings: [String]) throws -> Replay {
+  static func replay(
+    _ count: Int, seed: UInt64, _ settings: [String],
+    change: (inout HistorySettings) -> Void = { _ in }
+  ) throws -> Replay {
     let driver = try TopologyDriver(topology(settings), registry: OperatorRegistry.all)
     var history = HistorySettings()
     history.seed = seed
@@ -54,6 +59,7 @@ import Testing
     history.badPerMillion = 10_000
     history.shares.click = 2_000
     history.shares.conversion = 1_000
+    change(&history)
     var generator = HistoryGenerator(history)
     var replay = Replay()
     var line: [UInt8] = []
@@ -72,6 +78,9 @@ import Testing
     for record in try driver.outputs(of: "interactions").map({ try object($0) })
     where record["type"] as? String == "impression" {
       replay.interactions[key(record)] = record
+    }
+    replay.alerts = try driver.outputs(of: "alerts").map {
+      try object($0)["message"] as? String ?? ""
     }
     for record in driver.outputs(of: "models") {
       let update = try ModelUpdate(json: record)
@@ -179,6 +188,35 @@ import Testing
           "operators.learner.champion={main: {algorithm: invariant}}",
           "operators.learner.numeric={features.recency: bucket}",
           "operators.learner.value.family=gamma", "operators.learner.prior={ctr: 0.5, cvr: 0.5}",
+          "operators.learner.delay=mature", "operators.learner.calibration=none",
+        ]
+      ),
+      (7, ["operators.learner.delay=es_dfm", "operators.learner.wait=7m"]),
+      (8, ["operators.learner.delay=fnw", "operators.learner.calibration=none"]),
+      (9, ["operators.learner.delay=mature"]),
+      (10, ["operators.learner.calibration=beta"]),
+      (11, ["operators.learner.calibration=temperature", "operators.learner.delay=fnw"]),
+      (12, ["operators.learner.calibration=isotonic", "operators.learner.delay=mature"]),
+      (
+        13,
+        [
+          "operators.learner.champion={main: {algorithm: bayes, memory: 0.99, prior: 3}}",
+          "operators.learner.delay=mature", "operators.learner.features=[bias, ad, \"features.*\"]",
+        ]
+      ),
+      (14, ["operators.learner.champion={main: {algorithm: bayes}}"]),
+      (
+        15,
+        [
+          "operators.learner.champion={main: {algorithm: ad_predictor}}",
+          "operators.learner.delay=mature", "operators.learner.calibration=none",
+        ]
+      ),
+      (
+        16,
+        [
+          "operators.learner.champion={main: {algorithm: ad_predictor}}",
+          "operators.learner.delay=fnw", "operators.learner.calibration=beta",
         ]
       ),
     ] as [(UInt64, [String])])
@@ -187,6 +225,44 @@ import Testing
     let counts = try compare(replay, seed: seed)
     print("seed \(seed): \(counts) of \(replay.predictions.count)")
     #expect(counts.compared > 1_000 && counts.valued > 100)
+  }
+
+  /// Drift is found where there is none, and challengers take over and go back, within minutes.
+  private static let onEdge = [
+    "operators.learner.champion={a: {alpha: 0.000001}}",
+    "operators.learner.challengers={b: {alpha: 0.5}, c: {algorithm: invariant}, "
+      + "d: {algorithm: bayes}}",
+    "operators.learner.evaluation={half_life: 1h}",
+    "operators.learner.drift={warmup: 10, delta: 0.4, check_every: 1, escalation: 1h}",
+    "operators.learner.promotion={trial: 0s, positives: 1, cooldown: 1m, probation: 10m, "
+      + "alpha: 0.5, calibration_low: 0, calibration_high: 100}",
+  ]
+
+  @Test(
+    arguments: [
+      (21, "dfm", "platt", often), (22, "es_dfm", "beta", often), (23, "fnw", "isotonic", often),
+      (24, "mature", "temperature", often), (25, "mature", "platt", small),
+      (26, "dfm", "isotonic", small),
+    ] as [(UInt64, String, String, String)])
+  func aBidderFollowsDriftAndPromotions(
+    _ seed: UInt64, _ delay: String, _ calibration: String, _ publication: String
+  ) throws {
+    let replay = try Self.replay(
+      4_000, seed: seed,
+      Self.onEdge + [
+        "operators.learner.delay=\(delay)", "operators.learner.calibration=\(calibration)",
+        "operators.learner.wait=7m", publication,
+      ])
+    let counts = try compare(replay, seed: seed)
+    func alerts(_ part: String) -> Int { replay.alerts.filter { $0.contains(part) }.count }
+    let names = replay.models.values.map { updates in
+      zip(updates, updates.dropFirst()).filter { $0.name != $1.name }.count
+    }
+    print(
+      "seed \(seed): \(counts), champions changed \(names), \(Set(replay.alerts)), "
+        + "\(alerts("forget")) forgot")
+    #expect(counts.compared > 50 && counts.valued > 10)
+    #expect(names.reduce(0, +) > 0)
   }
 
   @Test(arguments: [4, 5] as [UInt64])

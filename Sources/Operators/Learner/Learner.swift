@@ -95,7 +95,7 @@ public struct Learner: Operator {
 
   /// What was learned of an account.
   private struct Progress: BitwiseCopyable {
-    /// Labels, of clicks and of conversions, and values.
+    /// Labels, of clicks and of conversions, values, and what heads that learn at once were told.
     var learned: Int64 = 0
   }
 
@@ -191,8 +191,7 @@ public struct Learner: Operator {
       models: kinds.count * (watch.keepsRaw ? 2 : 1), isTold: method != .mature, stages: stages,
       in: setup.store)
     publisher = try ModelPublisher(
-      setup, champion: kinds[0], model: models[0], value: value, rows: rows)
-    if publisher.isOn { try Learner.checkPublished(settings, method, challengers: kinds.count - 1) }
+      setup, kinds, models: models, delayed: delayed, value: value, watch: watch, rows: rows)
     example = ExampleFeatures()
     progress = setup.store.table("progress", of: Progress.self)
     touched = .allocate(capacity: 1)
@@ -265,23 +264,6 @@ public struct Learner: Operator {
     return champion + challengers
   }
 
-  /// A bidder scores what the first model says itself, by weights that learning alone changes.
-  private static func checkPublished(
-    _ settings: Settings, _ method: DelayMethod, challengers: Int
-  ) throws(SettingProblem) {
-    let drift = settings.structure("drift")
-    guard method == .mature, settings.text("calibration") == "none",
-      !(drift.boolean("enabled") && drift.boolean("respond")),
-      challengers == 0 || !settings.structure("promotion").boolean("enabled")
-    else {
-      throw SettingProblem(
-        setting: "models.publish",
-        message: "`models` publishes what the champion says itself: with it go `delay: mature`, "
-          + "`calibration: none`, `drift: { respond: false }`, and with challengers "
-          + "`promotion: { enabled: false }`")
-    }
-  }
-
   // MARK: Events
 
   public mutating func process(_ entry: borrowing Entry) {
@@ -294,7 +276,7 @@ public struct Learner: Operator {
       }
       switch event.pointee.type {
       case .impression: show(event, interaction, entry)
-      case .click: click(event, of: interaction.pointee.account)
+      case .click: click(event, of: interaction.pointee.account, at: entry.clock)
       default: break
       }
     }
@@ -405,7 +387,7 @@ public struct Learner: Operator {
       at: EventTime(milliseconds: pending.due(stage, from: time)), key: Int64(slot))
   }
 
-  private func click(_ event: UnsafePointer<Event>, of account: Int32) {
+  private func click(_ event: UnsafePointer<Event>, of account: Int32, at clock: EventTime) {
     counters.clicks.add()
     let accountHash = directory.accounts.hash(account)
     var row: Int32 = -1
@@ -426,13 +408,15 @@ public struct Learner: Operator {
     else { return counters.unmatchedClicks.add() }
     pending.click(row, key, after: max(time &- impression.time, 0))
     guard let head = delayed.first, head.learnsClicks else { return }
-    tell(row, of: account) { head, rate, _ in head.learnClick(example, click: rate) }
+    tell(row, of: account, at: clock, isDue: false) { head, rate, _ in
+      head.learnClick(example, click: rate)
+    }
   }
 
   /// Tells the heads that learn conversions at once something of an impression.
   @inline(__always)
   private func tell(
-    _ row: Int32, of account: Int32,
+    _ row: Int32, of account: Int32, at clock: EventTime, isDue: Bool,
     _ learn: (DelayedConversions, _ rate: Double, inout DelayedConversions.Told) -> Void
   ) {
     guard !delayed.isEmpty else { return }
@@ -444,6 +428,8 @@ public struct Learner: Operator {
       learn(head, rate, &told)
       pending.set(told, of: row, model: model)
     }
+    progress.update(account).pointee.learned &+= 1
+    publisher.change(example, of: account, at: clock, isDue: isDue)
   }
 
   private func credit(_ credited: AttributionRecord, _ entry: borrowing Entry) {
@@ -462,7 +448,7 @@ public struct Learner: Operator {
     impression.pointee.credit = Int32(
       clamping: max(Int64(impression.pointee.credit) &+ change, 0))
     let after = Learner.label(impression.pointee.credit)
-    tell(row, of: credited.account) { head, rate, told in
+    tell(row, of: credited.account, at: entry.clock, isDue: false) { head, rate, told in
       head.learnCredit(example, click: rate, from: before, to: after, &told)
     }
     guard credited.value.micros > 0, !isRetracted else { return }
@@ -505,7 +491,7 @@ public struct Learner: Operator {
           switch Int(slot.stage) {
           case 0: matureClick(group[i], at: entry.clock)
           case lastStage: matureConversion(group[i], at: entry.clock)
-          default: look(group[i], Int(slot.stage), remaining, entry.clock.milliseconds)
+          default: look(group[i], Int(slot.stage), remaining, entry.clock)
           }
         }
       }
@@ -536,14 +522,14 @@ public struct Learner: Operator {
   }
 
   /// Something is learned of a click that waits for its label.
-  private func look(_ row: Int32, _ stage: Int, _ remaining: Double, _ now: Int64) {
+  private func look(_ row: Int32, _ stage: Int, _ remaining: Double, _ now: EventTime) {
     count(row, stage)
     let impression = pending[row]
     let credit = Learner.label(impression.credit)
-    tell(row, of: impression.account) { head, rate, told in
+    tell(row, of: impression.account, at: now, isDue: true) { head, rate, told in
       head.learnPending(example, click: rate, remaining: remaining, credit: credit, &told)
     }
-    waitOn(row, impression, behind: stage, now)
+    waitOn(row, impression, behind: stage, now.milliseconds)
   }
 
   /// A click has passed a wait: counts whether it has converted by now, the first time.
@@ -563,7 +549,7 @@ public struct Learner: Operator {
     count(row, lastStage)
     let impression = pending[row]
     let credit = Learner.label(impression.credit)
-    tell(row, of: impression.account) { head, rate, told in
+    tell(row, of: impression.account, at: now, isDue: true) { head, rate, told in
       head.learnMature(example, click: rate, credit: credit, told)
     }
     learn(
@@ -601,7 +587,7 @@ public struct Learner: Operator {
         account: impression.account, ad: impression.ad, shown: impression.time,
         now: now.milliseconds, isClicked: impression.isClicked, click: click,
         conversion: conversion))
-    publisher.change(example, of: impression.account, at: now, isDue: true)
+    publisher.judged(example, ad: impression.ad, of: impression.account, at: now)
   }
 
   /// Tells the watch what was said when the impression was shown.

@@ -100,6 +100,40 @@ struct RateCalibration {
     return map.pointee.isCurve == 1 ? curves.address(row).pointee(raw) : map.pointee.map(raw)
   }
 
+  // MARK: Publication
+
+  /// The lines of a model, of both heads, for a campaign; nil before its first label. Only labels
+  /// change them: what fades is the evidence behind them.
+  func lines(
+    ofCampaign campaign: Int32, _ model: Int
+  ) -> (click: PlattScaling, conversion: PlattScaling)? {
+    guard method == .platt, Int(campaign) < firsts.count, firsts[campaign] >= 0 else { return nil }
+    let row = firsts[campaign] &+ Int32(model &* RateCalibration.headCount)
+    return (lines[row].platt.scaling, lines[row &+ 1].platt.scaling)
+  }
+
+  /// Those that have lines.
+  func forEachCampaign(_ body: (Int32) -> Void) {
+    guard method == .platt else { return }
+    for campaign in 0..<Int32(firsts.count) where firsts[campaign] >= 0 { body(campaign) }
+  }
+
+  /// What corrects a head of an account.
+  enum HeadMap {
+    case line(BetaCalibration)
+    case curve(UnsafePointer<IsotonicCalibration>)
+  }
+
+  /// The map of a model's head for an account; nil before it was fitted. Valid until the next
+  /// label.
+  func map(of account: Int32, _ model: Int, head: Int) -> HeadMap? {
+    guard method != .platt, Int(account) < firsts.count, firsts[account] >= 0 else { return nil }
+    let row = firsts[account] &+ Int32(model &* RateCalibration.headCount &+ head)
+    let map = maps[row]
+    if map.labels == map.news { return nil }
+    return map.isCurve == 1 ? .curve(UnsafePointer(curves.address(row))) : .line(map.map)
+  }
+
   // MARK: Labels
 
   /// Learns from what a model said and what became of it.
