@@ -194,6 +194,8 @@ public struct Learner: Operator {
       setup, kinds, models: models, delayed: delayed, value: value, watch: watch, rows: rows)
     example = ExampleFeatures()
     progress = setup.store.table("progress", of: Progress.self)
+    let (restored, versions) = (publisher, progress)
+    setup.store.afterRestore { restored.restored { versions.update($0).pointee.learned &+= 1 } }
     touched = .allocate(capacity: 1)
     group = .allocate(capacity: Learner.window)
     counters = Counters(setup)

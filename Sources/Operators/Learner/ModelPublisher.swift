@@ -71,8 +71,11 @@ struct ModelPublisher {
     /// Of the last publication, and of the last sweep's beginning; `never` before.
     var publishedAt = never
     var sweptAt = never
-    /// Of the last publication: hashes of its form, and of the account's maps; 0 before.
-    var form: UInt64 = 0
+    /// Whose weights readers have; -1 before the first publication.
+    var champion: Int32 = -1
+    /// Readers get everything again: what they have is of other settings.
+    var isOutdated = false
+    /// A hash of the maps that were published last; 0 before.
     var maps: UInt64 = 0
     /// Campaigns with lines, in order of their first labels, and those that have changed.
     var firstLine: Int32 = -1
@@ -129,12 +132,14 @@ struct ModelPublisher {
   private let watch: ModelWatch
   /// Log-odds before any evidence.
   private let base: Heads
+  /// The settings' hash under which records were published: one row.
+  private let published: Table<Int64>
+  private let settingsHash: Int64
   private let accounts: Table<Account>
   private let blocks: Table<Block>
   /// By campaign.
   private let lines: Table<Line>
   private let shared: UnsafeMutablePointer<ModelRecord.Shared>
-  private let formHashes: [UInt64]
   /// Accounts to publish before the clock entry at hand ends.
   private let due: UnsafeMutablePointer<[Int32]>
 
@@ -175,16 +180,16 @@ struct ModelPublisher {
     self.delayed = delayed
     self.value = value
     self.watch = watch
+    published = setup.store.table("publication.settings", of: Int64.self, capacity: 1)
     accounts = setup.store.table("publication.accounts", of: Account.self, version: 2)
     blocks = setup.store.table("publication.blocks", of: Block.self)
     lines = setup.store.table("publication.lines", of: Line.self)
     shared = .allocate(capacity: 1)
     shared.initialize(to: ModelRecord.Shared(forms: forms))
-    formHashes = forms.map(\.hash)
+    settingsHash = Int64(bitPattern: forms.reduce(0) { Hash.combine($0, $1.hash) })
+    published.append(settingsHash)
     due = .allocate(capacity: 1)
     due.initialize(to: [])
-    let publisher = self
-    setup.store.afterRestore { publisher.restored() }
   }
 
   /// Whether all models that may count for an account can be published.
@@ -223,16 +228,29 @@ struct ModelPublisher {
     due.deallocate()
   }
 
-  /// State may be of a topology that published nothing: then everything is still to be published.
-  /// And where nothing is published now, what was is soon out of date.
-  private func restored() {
+  /// State was restored, of this topology or of one with other settings.
+  ///
+  /// - Parameter outdate: Gives an account's models another version: with other settings the same
+  ///   weights make other predictions.
+  func restored(outdate: (Int32) -> Void) {
     guard isOn else {
+      // What was published is soon out of date.
       accounts.removeAll()
       blocks.removeAll()
       lines.removeAll()
       return
     }
-    guard accounts.count == 0 else { return }
+    if accounts.count == 0 { beginWithState() }
+    guard published[0] != settingsHash else { return }
+    published.update(0).pointee = settingsHash
+    for account in 0..<Int32(accounts.count) where accounts[account].sequence > 0 {
+      accounts.update(account).pointee.isOutdated = true
+      outdate(account)
+    }
+  }
+
+  /// The state is of a topology that published nothing.
+  private func beginWithState() {
     rows.visit { account, _, row in
       meet(account)
       add(row, of: account)
@@ -441,8 +459,11 @@ struct ModelPublisher {
       account: account, model: model, base: base(of: account, model),
       shared: UnsafePointer(shared))
     // Readers hold something that does not go with this.
-    let isAnother = owner.pointee.form != formHashes[model] && owner.pointee.sequence > 0
-    owner.pointee.form = formHashes[model]
+    let isAnother =
+      owner.pointee.isOutdated
+      || owner.pointee.champion != model && owner.pointee.champion >= 0
+    owner.pointee.isOutdated = false
+    owner.pointee.champion = Int32(truncatingIfNeeded: model)
     if isAnother { owner.pointee.isSweeping = false }
     if !owner.pointee.isSweeping, isAnother || isSweepDue(owner.pointee, clock) {
       beginSweep(account, owner, clock)
@@ -656,7 +677,7 @@ struct ModelPublisher {
         (row.isChanged ? 1 : 0) | (row.isSweeping ? 2 : 0) | (row.isNew ? 4 : 0)
           | (row.isWaiting ? 8 : 0))
       digest.add(
-        owner: owner, Int64(bitPattern: row.form), Int64(bitPattern: row.maps), 0, 0, 1)
+        owner: owner, Int64(row.champion), row.isOutdated ? 1 : 0, Int64(bitPattern: row.maps), 1)
       var campaign = row.firstChangedLine
       while campaign >= 0 {
         let isChanged: Int64 = lines[campaign].isChanged ? 1 : 0

@@ -14,6 +14,17 @@ struct RateCalibration {
   enum Method: Equatable {
     case none, platt, isotonic, beta, temperature
 
+    /// As stored.
+    var number: Int64 {
+      switch self {
+      case .none: 0
+      case .platt: 1
+      case .isotonic: 2
+      case .beta: 3
+      case .temperature: 4
+      }
+    }
+
     init(_ settings: Settings) {
       switch settings.text("calibration") {
       case "platt": self = .platt
@@ -60,6 +71,8 @@ struct RateCalibration {
   private let directory: Directory
   /// First rows of campaigns (`platt`) or accounts; -1 before the first label.
   private let firsts: Table<Int32>
+  /// What the rows below are of: the method, and the number of models. One row.
+  private let shape: Table<Int64>
   private let lines: Table<Line>
   private let maps: Table<Map>
   private let curves: Table<IsotonicCalibration>
@@ -71,12 +84,28 @@ struct RateCalibration {
     decay = ForwardDecay(halfLife: halfLife)
     directory = setup.directory
     firsts = setup.store.table("calibration.firsts", of: Int32.self)
+    shape = setup.store.table("calibration.shape", of: Int64.self, capacity: 1)
     lines = setup.store.table("calibration.lines", of: Line.self)
     maps = setup.store.table("calibration.maps", of: Map.self)
     curves = setup.store.table(
       "calibration.curves", of: IsotonicCalibration.self, capacity: 1)
     histograms = setup.store.table(
       "calibration.scores", of: Fading<ScoreHistogram>.self, capacity: 1)
+    let present = Int64(models) << 8 | method.number
+    shape.append(present)
+    let calibration = self
+    setup.store.afterRestore { calibration.restored(present) }
+  }
+
+  /// Maps of other settings are of no use: they are learned anew.
+  private func restored(_ present: Int64) {
+    guard shape[0] != present else { return }
+    shape.update(0).pointee = present
+    firsts.removeAll()
+    lines.removeAll()
+    maps.removeAll()
+    curves.removeAll()
+    histograms.removeAll()
   }
 
   private var rowsEach: Int32 { Int32(modelCount * RateCalibration.headCount) }
