@@ -1,3 +1,4 @@
+import Events
 import Operators
 import Scoring
 import Streaming
@@ -9,7 +10,7 @@ import Testing
   private static let often = "operators.learner.models={publish: true, every: 1s, exact: true}"
   /// Chunks and sweeps of a few publications each.
   private static let small =
-    "operators.learner.models={publish: true, every: 2m, whole: 20m, chunk: 4096, exact: true}"
+    "operators.learner.models={publish: true, every: 30s, whole: 20m, chunk: 4096, exact: true}"
 
   @Test(
     arguments: [
@@ -108,17 +109,48 @@ import Testing
     #expect(counts.lapsed == 0)
     #expect(names.reduce(0, +) > 2)
     #expect(forgets > 0 || !isForgetting)
+    // Where a part of it is missing, the bidder says nothing rather than something else.
+    let holed = try scene.compare(lost: { $0.sequence % 37 == 5 }, "seed \(seed)")
+    #expect(holed.compared > 0 && holed.lapsed > 0)
   }
 
-  /// With clicks enough for a curve in place of a line.
-  @Test func aBidderFollowsACurve() throws {
+  /// Impressions of one account, a second apart, of which most are clicked and most clicks convert.
+  private static func market(_ count: Int, seed: UInt64) -> [[UInt8]] {
+    var random = SplitMix64(seed: seed)
+    func isHit(_ rate: Double) -> Bool { Double(random.next() >> 11) * 0x1p-53 < rate }
+    var records: [String] = []
+    for i in 0..<count {
+      let (time, ad) = (1_800_000_000_000 + i * 1_000, Int(random.next() % 6))
+      let place = #""account":"acme","campaign":"c\#(ad % 2)","ad":"a\#(ad)""#
+      records.append(
+        #"{"type":"impression","id":"i\#(i)","time":\#(time),\#(place),"price":0.001}"#)
+      guard isHit(0.3 + 0.1 * Double(ad)) else { continue }
+      records.append(
+        #"{"type":"click","id":"c\#(i)","time":\#(time + 10),\#(place),"impression":"i\#(i)","#
+          + #""click_id":"k\#(i)"}"#)
+      guard isHit(0.9 - 0.1 * Double(ad)) else { continue }
+      records.append(
+        #"{"type":"conversion","id":"v\#(i)","time":\#(time + 20),"account":"acme","#
+          + #""click_id":"k\#(i)","value":2}"#)
+    }
+    return records.map { Array($0.utf8) }
+  }
+
+  /// With outcomes enough for a curve in place of a line, of both heads.
+  @Test(arguments: ["mature", "dfm"])
+  func aBidderFollowsACurve(_ delay: String) throws {
     let scene = try ScoringScene.replay(
-      ScoringScene.history(9_000, seed: 31, accounts: 1),
-      ["operators.learner.calibration=isotonic", "operators.learner.prior={ctr: 0.3}", Self.often])
+      Self.market(6_000, seed: 31),
+      [
+        "operators.learner.calibration=isotonic", "operators.learner.delay=\(delay)",
+        "operators.learner.features=[bias, ad]", "operators.learner.conversion_window=10m",
+        Self.often,
+      ])
     let counts = try scene.compare("seed 31")
-    print("\(counts), the largest maps are \(scene.mapBytesMax) digits")
-    #expect(scene.mapBytesMax > 200)
-    #expect(counts.compared > 5_000 && counts.lapsed == 0)
+    print("\(counts), the largest maps are \(scene.mapDigitsMax) digits")
+    // Two lines are 88.
+    #expect(scene.mapDigitsMax > 200)
+    #expect(counts.compared > 3_000 && counts.lapsed == 0)
   }
 
   @Test(arguments: [4, 5] as [UInt64])

@@ -19,7 +19,7 @@ struct ScoringScene {
   private(set) var steps: [Step] = []
   private(set) var alerts: [String] = []
   /// Digits of the largest maps in base64.
-  private(set) var mapBytesMax = 0
+  private(set) var mapDigitsMax = 0
   private var interactions: [String: [String: Any]] = [:]
   private var events: [String: [UInt8]] = [:]
   private let broker = SimulatedBroker(inputs: [LogInput(source: "events", topic: "events")])
@@ -127,7 +127,7 @@ struct ScoringScene {
       switch sinks[Int(output.sink)] {
       case "models":
         if let start = json.firstRange(of: #""maps":""#)?.upperBound {
-          mapBytesMax = max(mapBytesMax, json[start...].prefix { $0 != "\"" }.count)
+          mapDigitsMax = max(mapDigitsMax, json[start...].prefix { $0 != "\"" }.count)
         }
         steps.append(.model(try ModelUpdate(json: json)))
       case "predictions":
