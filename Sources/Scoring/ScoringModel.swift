@@ -69,8 +69,12 @@ public final class ScoringModel {
   private var next: ModelForm?
   private var isWhole = false
   private var aside: [(row: Int32, value: Double)] = []
+  private var numbers: [(row: Int32, value: Double)] = []
 
-  public init() { aside.reserveCapacity(ScoringPlan.featuresMax) }
+  public init() {
+    aside.reserveCapacity(ScoringPlan.featuresMax)
+    numbers.reserveCapacity(ScoringPlan.featuresMax)
+  }
 
   deinit { weights.deallocate() }
 
@@ -208,12 +212,15 @@ public final class ScoringModel {
     _ form: ModelForm, _ impression: ImpressionFeatures, _ amount: inout Double
   ) -> Heads {
     aside.removeAll(keepingCapacity: true)
+    numbers.removeAll(keepingCapacity: true)
     form.plan.forEachFeature(of: impression) { hash, value in
-      if value == 1 { aside.append((weights.row(of: hash), value)) }
+      if value == 1 {
+        aside.append((weights.row(of: hash), value))
+      } else if value != 0 {
+        numbers.append((weights.row(of: hash), value))
+      }
     }
-    form.plan.forEachFeature(of: impression) { hash, value in
-      if value != 1, value != 0 { aside.append((weights.row(of: hash), value)) }
-    }
+    aside += numbers
     var sums = SpreadSums(form, base, active: aside.count)
     for feature in aside {
       guard feature.row >= 0 else {
