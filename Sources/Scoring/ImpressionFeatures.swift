@@ -15,6 +15,12 @@ enum FeatureText {
     var text = text
     return text.withUTF8 { Hash.murmur3($0, seed: seed) }
   }
+
+  @inline(__always)
+  static func key(_ text: String) -> UInt64 {
+    var text = text
+    return text.withUTF8 { Hash.text($0) }
+  }
 }
 
 /// What is known of an impression when it is to be scored. Memory that is used again: fill it, score
@@ -50,6 +56,8 @@ public struct ImpressionFeatures {
   public var journey = Journey()
   /// Hashes; nil for what is absent.
   private(set) var campaign: UInt32?
+  /// What its campaign is found by; 0 without one.
+  private(set) var campaignKey: UInt64 = 0
   private(set) var ad: UInt32?
   private(set) var advertiser: UInt32?
   private(set) var placement: UInt32?
@@ -67,6 +75,7 @@ public struct ImpressionFeatures {
     timeMilliseconds = 0
     journey = Journey()
     (campaign, ad, advertiser, placement) = (nil, nil, nil, nil)
+    campaignKey = 0
     own.removeAll(keepingCapacity: true)
   }
 
@@ -76,6 +85,7 @@ public struct ImpressionFeatures {
 
   public mutating func setCampaign(_ name: String) {
     campaign = ImpressionFeatures.hash(name, ImpressionFeatures.fields.campaign)
+    campaignKey = FeatureText.key(name)
   }
 
   public mutating func setAd(_ name: String) {

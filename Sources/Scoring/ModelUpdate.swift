@@ -1,3 +1,5 @@
+import Learning
+
 /// What is wrong with a record of `models`.
 public struct ModelProblem: Error, Equatable, Sendable, CustomStringConvertible {
   public var description: String
@@ -17,9 +19,17 @@ public struct ModelUpdate: Sendable, Equatable {
 
   /// What is expected before anything is known of an impression.
   struct Base: Sendable, Equatable {
-    /// Log-odds.
+    /// Log-odds; of `probit` the sums' means before features.
     var click = 0.0
     var conversion = 0.0
+    /// Precision or variance of a feature that has no weight.
+    var unknown = 1.0
+    /// `probit`: variances of the sums before features, and of the noise.
+    var clickSpread = 0.0
+    var conversionSpread = 0.0
+    var noise = 0.0
+    /// `probit`: the sums are those of one deviation.
+    var isUnplaced = false
     /// Of a conversion's value: its logarithm, and what its scatter adds; nil while none is known.
     var value: Double?
     var scatter = 0.0
@@ -27,12 +37,10 @@ public struct ModelUpdate: Sendable, Equatable {
 
   struct Weight {
     var feature: UInt32
-    var click: Double
-    var conversion: Double
+    var heads: Heads
     var value: Double
+    var spreads: Heads
   }
-
-  static let weightByteCount = 28
 
   public private(set) var account = ""
   /// What the learner calls the model.
@@ -49,12 +57,15 @@ public struct ModelUpdate: Sendable, Equatable {
   public private(set) var begins = false
   public private(set) var ends = false
   public private(set) var hashing: Hashing?
+  /// Those of a sweep, as `hashing`.
+  private(set) var click = RateLink.logistic
+  private(set) var conversion = RateLink.logistic
+  private(set) var calibration = CalibrationKind.none
   private(set) var base: Base?
+  /// A part of the maps' bytes; they may go on in the next chunk.
+  private(set) var maps: [UInt8] = []
   /// Whole weights.
   private(set) var weights: [UInt8] = []
-
-  /// Weights in it.
-  public var count: Int { weights.count / ModelUpdate.weightByteCount }
 
   /// Reads a record: one JSON object. Members that it does not know are passed over.
   public init(json: UnsafeBufferPointer<UInt8>) throws(ModelProblem) {
@@ -71,7 +82,15 @@ public struct ModelUpdate: Sendable, Equatable {
       case "begins": begins = try value.boolean()
       case "ends": ends = try value.boolean()
       case "hashing": hashing = try ModelUpdate.hashing(&value)
+      case "rates": (click, conversion) = try ModelUpdate.rates(&value)
+      case "calibration":
+        let name = try value.string()
+        guard let kind = CalibrationKind(rawValue: name) else {
+          throw ModelUpdate.unknown("the calibration `\(name)`")
+        }
+        calibration = kind
       case "base": base = try ModelUpdate.base(&value)
+      case "maps": maps = try value.base64()
       case "weights": weights = try value.base64()
       default: try value.skip()
       }
@@ -95,9 +114,32 @@ public struct ModelUpdate: Sendable, Equatable {
     guard chunk > 1 || base != nil, !begins || hashing != nil else {
       throw ModelProblem("the first record of a publication has no `base` or no `hashing`")
     }
-    guard weights.count % ModelUpdate.weightByteCount == 0 else {
-      throw ModelProblem("`weights` are \(weights.count) bytes, which is no multiple of 28")
+    guard weights.count % 28 == 0 || weights.count % 44 == 0 else {
+      throw ModelProblem("`weights` are \(weights.count) bytes, which is no multiple of 28 or 44")
     }
+  }
+
+  private static func unknown(_ what: String) -> ModelProblem {
+    ModelProblem("\(what) is not known here: this bidder is older than the model")
+  }
+
+  private static func rates(
+    _ reader: inout JSONReader
+  ) throws(ModelProblem) -> (RateLink, RateLink) {
+    var links = (RateLink.logistic, RateLink.logistic)
+    func link(_ value: inout JSONReader) throws(ModelProblem) -> RateLink {
+      let name = try value.string()
+      guard let link = RateLink(rawValue: name) else { throw unknown("a rate by `\(name)`") }
+      return link
+    }
+    try reader.object { (key, value) throws(ModelProblem) in
+      switch key {
+      case "click": links.0 = try link(&value)
+      case "conversion": links.1 = try link(&value)
+      default: try value.skip()
+      }
+    }
+    return links
   }
 
   private static func hashing(_ reader: inout JSONReader) throws(ModelProblem) -> Hashing {
@@ -132,21 +174,29 @@ public struct ModelUpdate: Sendable, Equatable {
       case "conversion": base.conversion = try value.bits()
       case "value": base.value = try value.bits()
       case "scatter": base.scatter = try value.bits()
+      case "unknown": base.unknown = try value.bits()
+      case "click_spread": base.clickSpread = try value.bits()
+      case "conversion_spread": base.conversionSpread = try value.bits()
+      case "noise": base.noise = try value.bits()
+      case "unplaced": base.isUnplaced = try value.boolean()
       default: try value.skip()
       }
     }
     return base
   }
 
+  /// Reads the weight that stands at a place.
   @inline(__always)
-  static func weight(_ bytes: UnsafeRawBufferPointer, _ start: Int) -> Weight {
+  static func weight(
+    _ bytes: UnsafeRawBufferPointer, _ start: Int, hasSpreads: Bool
+  ) -> Weight {
     func double(_ offset: Int) -> Double {
       let bits = bytes.loadUnaligned(fromByteOffset: start + offset, as: UInt64.self)
       return Double(bitPattern: UInt64(littleEndian: bits))
     }
     let feature = bytes.loadUnaligned(fromByteOffset: start, as: UInt32.self)
     return Weight(
-      feature: UInt32(littleEndian: feature), click: double(4), conversion: double(12),
-      value: double(20))
+      feature: UInt32(littleEndian: feature), heads: Heads(double(4), double(12)),
+      value: double(20), spreads: hasSpreads ? Heads(double(28), double(36)) : .one)
   }
 }

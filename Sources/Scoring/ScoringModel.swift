@@ -35,8 +35,9 @@ public struct Score: BitwiseCopyable, Sendable, Equatable {
 ///
 /// It may begin anywhere in the stream: the weights are complete when a sweep was read from its
 /// beginning to its end, and `state` says so. A record that is missing makes it forget everything, so
-/// that it never scores by half of a version. About 40 bytes a weight. Not for several threads at
-/// once.
+/// that it never scores by half of a version. Where another model has become the champion it goes on
+/// with the one before until everything of the new one is there. About 40 bytes a weight, 60 where a
+/// model also says how sure it is of each. Not for several threads at once.
 public final class ScoringModel {
   public enum State: Equatable, Sendable {
     /// Nothing was read that a model could begin with.
@@ -56,17 +57,24 @@ public final class ScoringModel {
   public private(set) var name = ""
 
   private var weights = WeightTable()
-  private var plan: ScoringPlan?
+  private var maps = RateMaps()
+  private var form: ModelForm?
   private var base = ModelUpdate.Base()
   /// Number of the last record that was taken; 0 while none counts.
   private var last: Int64 = 0
-  /// The publication that is being read.
+  /// The publication that is being read: its first record, and what it brings.
   private var head: ModelUpdate?
-  private var parts: [UInt8] = []
+  private var parts: (maps: [UInt8], weights: [UInt8]) = ([], [])
+  /// The form that it begins; everything of another one is forgotten with its last chunk.
+  private var next: ModelForm?
   private var isWhole = false
-  private var aside: [(weights: WeightTable.Weights, value: Double)] = []
+  private var aside: [(row: Int32, value: Double)] = []
+  private var numbers: [(row: Int32, value: Double)] = []
 
-  public init() { aside.reserveCapacity(ScoringPlan.featuresMax) }
+  public init() {
+    aside.reserveCapacity(ScoringPlan.featuresMax)
+    numbers.reserveCapacity(ScoringPlan.featuresMax)
+  }
 
   deinit { weights.deallocate() }
 
@@ -77,37 +85,43 @@ public final class ScoringModel {
 
   /// Takes the next record of the account. O(weights in it). One that was taken before is ignored.
   ///
-  /// - Throws: What is wrong with the record's settings; the model is as before.
+  /// - Throws: What is wrong with it. The model is as before, unless that shows only with the last
+  ///   chunk of a publication: then it waits for the next sweep.
   public func apply(_ update: ModelUpdate) throws(ModelProblem) {
     let isRepeated = last != 0 && update.sequence <= last
     if isRepeated { return }
-    let plan = try update.hashing.map { (hashing) throws(ModelProblem) in
-      try ScoringPlan(hashing)
-    }
+    let begun = try ModelForm(update)
     if update.after == 0 || last != 0 && update.after != last {
-      let state: State =
-        update.after == 0 ? .waiting : .gap(expected: last, found: update.after)
-      forget(state)
+      forget(update.after == 0 ? .waiting : .gap(expected: last, found: update.after))
     }
     let begins = update.begins && update.chunk == 1
-    if begins, let plan, last == 0 || plan != self.plan {
+    if begins, last == 0, let begun {
       forget(.collecting)
-      self.plan = plan
+      form = begun
       (account, name) = (update.account, update.name)
     }
     guard begins || last != 0 else { return }
     last = update.sequence
     if update.chunk == 1 {
       head = update
-      parts.removeAll(keepingCapacity: true)
+      next = begins && begun != form ? begun : nil
+      parts.maps.removeAll(keepingCapacity: true)
+      parts.weights.removeAll(keepingCapacity: true)
     }
-    parts += update.weights
-    if update.chunk == update.chunks { commit(ends: update.ends) }
+    parts.maps += update.maps
+    parts.weights += update.weights
+    guard update.chunk == update.chunks else { return }
+    do throws(ModelProblem) { try commit(ends: update.ends) } catch {
+      forget(.waiting)
+      throw error
+    }
   }
 
   private func forget(_ state: State) {
     weights.removeAll()
-    plan = nil
+    maps.removeAll()
+    form = nil
+    next = nil
     last = 0
     head = nil
     isWhole = false
@@ -115,18 +129,42 @@ public final class ScoringModel {
   }
 
   /// A publication is there as a whole: from now on scores are its.
-  private func commit(ends: Bool) {
+  private func commit(ends: Bool) throws(ModelProblem) {
     guard let head else { return }
-    parts.withUnsafeBytes { bytes in
-      for start in stride(from: 0, to: bytes.count, by: ModelUpdate.weightByteCount) {
-        weights.set(ModelUpdate.weight(bytes, start))
-      }
+    if let next {
+      weights.removeAll()
+      maps.removeAll()
+      form = next
+      name = next.name
+      isWhole = false
+      self.next = nil
     }
-    parts.removeAll(keepingCapacity: true)
+    guard let form else { return }
+    try take(form)
     if let base = head.base { self.base = base }
     isWhole = isWhole || ends
     self.head = nil
     state = isWhole ? .ready(version: head.version) : .collecting
+  }
+
+  private func take(_ form: ModelForm) throws(ModelProblem) {
+    let size = form.weightByteCount
+    guard parts.weights.count % size == 0 else {
+      throw ModelProblem(
+        "`weights` are \(parts.weights.count) bytes, which is no multiple of \(size)")
+    }
+    try parts.maps.withUnsafeBufferPointer { (bytes) throws(ModelProblem) in
+      try maps.take(UnsafeRawBufferPointer(bytes), form.calibration)
+    }
+    parts.weights.withUnsafeBytes { bytes in
+      for start in stride(from: 0, to: bytes.count, by: size) {
+        weights.set(
+          ModelUpdate.weight(bytes, start, hasSpreads: form.hasSpreads),
+          hasSpreads: form.hasSpreads)
+      }
+    }
+    parts.maps.removeAll(keepingCapacity: true)
+    parts.weights.removeAll(keepingCapacity: true)
   }
 
   // MARK: Scores
@@ -134,88 +172,70 @@ public final class ScoringModel {
   /// What an impression with these features is expected to bring: bit for bit what the learner says
   /// at this version. nil while the model is not `ready`. O(features), allocates nothing.
   public func score(_ impression: ImpressionFeatures) -> Score? {
-    guard case .ready = state, let plan else { return nil }
-    // As the learner adds: words in their order, then numbers in theirs.
-    var logits = Heads(base.click, base.conversion)
+    guard case .ready = state, let form else { return nil }
     var amount = base.value ?? 0
-    aside.removeAll(keepingCapacity: true)
-    plan.forEachFeature(of: impression) { hash, value in
-      guard let found = weights.find(hash) else { return }
-      if value == 1 {
-        logits += found.heads
-        amount += found.value
-      } else if value != 0 {
-        aside.append((found, value))
-      }
-    }
-    for number in aside {
-      logits += number.weights.heads * number.value
-      amount += number.weights.value * number.value
-    }
-    let rates = Rate.bounded(Rate.sigmoid(logits))
+    let raw =
+      form.hasSpreads
+      ? spreadRates(form, impression, &amount) : rates(form.plan, impression, &amount)
+    let rates = maps.published(raw, form.calibration, campaign: impression.campaignKey)
     return Score(
       click: rates.x, conversion: rates.y,
       valueMicros: base.value == nil ? 0 : expected(amount + base.scatter) * 1e6)
   }
 
+  /// What the model itself says; adds to `amount` what features do.
+  private func rates(
+    _ plan: ScoringPlan, _ impression: ImpressionFeatures, _ amount: inout Double
+  ) -> Heads {
+    // As the learner adds: words in their order, then numbers in theirs.
+    var logits = Heads(base.click, base.conversion)
+    aside.removeAll(keepingCapacity: true)
+    plan.forEachFeature(of: impression) { hash, value in
+      let row = weights.row(of: hash)
+      guard row >= 0 else { return }
+      if value == 1 {
+        logits += weights[row].heads
+        amount += weights[row].value
+      } else if value != 0 {
+        aside.append((row, value))
+      }
+    }
+    for number in aside {
+      logits += weights[number.row].heads * number.value
+      amount += weights[number.row].value * number.value
+    }
+    return Rate.bounded(Rate.sigmoid(logits))
+  }
+
+  /// The same of weights that have how sure they are beside them: features without one count too.
+  private func spreadRates(
+    _ form: ModelForm, _ impression: ImpressionFeatures, _ amount: inout Double
+  ) -> Heads {
+    aside.removeAll(keepingCapacity: true)
+    numbers.removeAll(keepingCapacity: true)
+    form.plan.forEachFeature(of: impression) { hash, value in
+      if value == 1 {
+        aside.append((weights.row(of: hash), value))
+      } else if value != 0 {
+        numbers.append((weights.row(of: hash), value))
+      }
+    }
+    aside += numbers
+    var sums = SpreadSums(form, base, active: aside.count)
+    for feature in aside {
+      guard feature.row >= 0 else {
+        sums.add(.zero, Heads(repeating: base.unknown), feature.value)
+        continue
+      }
+      let found = weights[feature.row]
+      sums.add(found.heads, weights.spreads(feature.row), feature.value)
+      amount += found.value * feature.value
+    }
+    return sums.rates
+  }
+
   private func expected(_ logarithm: Double) -> Double {
     let limit = ValueRegression.logarithmMax
     return Elementary.exp(min(max(logarithm, -limit), limit))
-  }
-}
-
-/// Weights by the hashes of their features.
-struct WeightTable {
-  struct Weights: BitwiseCopyable {
-    /// What it adds to the log-odds of a click and of a conversion.
-    var heads: Heads
-    /// What it adds to the logarithm of a conversion's value.
-    var value: Double
-  }
-
-  private var index = FeatureIndex()
-  private var rows: UnsafeMutablePointer<Weights>
-  private var capacity = 64
-  private(set) var count = 0
-
-  init() { rows = .allocate(capacity: capacity) }
-
-  func deallocate() {
-    index.deallocate()
-    rows.deallocate()
-  }
-
-  mutating func removeAll() {
-    index.removeAll()
-    count = 0
-  }
-
-  /// Amortised O(1).
-  mutating func set(_ weight: ModelUpdate.Weight) {
-    let weights = Weights(
-      heads: Heads(weight.click, weight.conversion), value: weight.value)
-    let row = index.row(of: weight.feature)
-    if row >= 0 {
-      rows[Int(row)] = weights
-      return
-    }
-    if count == capacity { grow() }
-    (rows + count).initialize(to: weights)
-    index.insert(weight.feature, row: Int32(truncatingIfNeeded: count))
-    count += 1
-  }
-
-  private mutating func grow() {
-    let larger = UnsafeMutablePointer<Weights>.allocate(capacity: 2 * capacity)
-    larger.moveInitialize(from: rows, count: count)
-    rows.deallocate()
-    rows = larger
-    capacity *= 2
-  }
-
-  @inline(__always)
-  func find(_ feature: UInt32) -> Weights? {
-    let row = index.row(of: feature)
-    return row >= 0 ? rows[Int(row)] : nil
   }
 }

@@ -14,7 +14,8 @@ import Testing
     """
   private static let published = """
     models: { publish: true, every: 2m, whole: 10m, chunk: 4096 }
-        drift: { respond: false }
+        delay: dfm
+        calibration: platt
     """
 
   /// Everything that watches models, at once and on edge: with warm-up, trials and reports of minutes
@@ -31,6 +32,15 @@ import Testing
     """
   }
 
+  /// The same, and published.
+  private static func published(_ delay: String, _ calibration: String) -> String {
+    """
+    \(watching(calibration))
+        delay: \(delay)
+        models: { publish: true, every: 2m, whole: 10m, chunk: 4096 }
+    """
+  }
+
   private func records(_ count: Int, _ seed: UInt64) -> [[UInt8]] {
     Learning.history(count, seed: seed, duration: .hours(2), accounts: 3)
   }
@@ -40,6 +50,8 @@ import Testing
       "", LearnerContractTests.models, "delay: dfm", "delay: es_dfm\n    wait: 7m", "delay: fnw",
       LearnerContractTests.watching("platt"), LearnerContractTests.watching("isotonic"),
       LearnerContractTests.watching("beta"), LearnerContractTests.published,
+      LearnerContractTests.published("mature", "isotonic"),
+      LearnerContractTests.published("fnw", "platt"),
     ])
   func keepsTheContract(_ settings: String) throws {
     var contract = OperatorContract(
@@ -48,19 +60,24 @@ import Testing
     ) { records(250, $0) }
     contract.eventTypes = [.impression]
     // The histories end with a full hour.
-    contract.holdsBack = settings.contains("report_every: 7m") || settings == Self.published
+    contract.holdsBack =
+      settings.contains("report_every: 7m") || settings.contains("publish: true")
     let violations = try contract.violations(seeds: 1...3)
     #expect(violations == [])
   }
 
-  @Test func batchesMayBeCutAnywhere() throws {
-    try WholeHistories(topology: Learning.topology(Self.published))
+  @Test(arguments: [
+    LearnerContractTests.published, LearnerContractTests.published("es_dfm", "beta"),
+  ])
+  func batchesMayBeCutAnywhere(_ settings: String) throws {
+    try WholeHistories(topology: Learning.topology(settings + "\n    wait: 7m"))
       .expectCutsMakeNoDifference(records(1_500, 5), outputsMin: 1_500)
   }
 
   /// While labels mature.
   @Test(arguments: [
     "", "delay: dfm", LearnerContractTests.published, LearnerContractTests.watching("platt"),
+    LearnerContractTests.published("dfm", "temperature"),
   ])
   func survivesFaults(_ settings: String) throws {
     try WholeHistories(topology: Learning.topology(settings))

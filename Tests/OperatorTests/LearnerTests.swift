@@ -162,10 +162,28 @@ import Testing
     ("challengers: { ftrl: {} }", "which is the champion"),
     ("models: { every: 1h, whole: 90m }", "`whole` is 90m"),
     ("champion: { a: { algorithm: fm } }\n    models: { publish: true }", "`a` is `fm`"),
+    (
+      "challengers: { b: { algorithm: fm } }\n    models: { publish: true }",
+      "`b` is `fm` and may be promoted"
+    ),
   ])
   func settingsAreChecked(_ settings: (String, String)) throws {
     let problem = #expect(throws: (any Error).self) { try Scene(settings.0) }
     #expect("\(try #require(problem))".contains(settings.1))
+  }
+
+  /// What is never promoted need not be published.
+  @Test func anyChallengerMayRunBesideWhatIsPublished() throws {
+    let scene = try Scene(
+      """
+      challengers: { b: { algorithm: fm } }
+          promotion: { enabled: false }
+          models: { publish: true, every: 1s }
+      """)
+    try scene.send("impression", "i", at: 0)
+    try scene.advance(10 * minute)
+    let models = scene.driver.outputs(of: "models")
+    #expect(models.count == 1 && models.allSatisfy { $0.contains(#""model":"ftrl""#) })
   }
 
   /// What counts for one account counts for no other.

@@ -1,3 +1,4 @@
+import Foundation
 import Scoring
 import Testing
 
@@ -60,6 +61,14 @@ import Testing
     (record(1, after: 0).replacing("c015293ab0cb0f1b", with: "x"), "hexadecimal"),
     (record(1, after: 0, begins: true).replacing("murmur3_x86_32", with: "md5"), "md5"),
     (record(1, after: 0) + "x", "the end"),
+    (
+      record(1, after: 0).replacing("\"weights\"", with: "\"calibration\":\"new\",\"weights\""),
+      "`new`"
+    ),
+    (
+      record(1, after: 0).replacing(
+        "\"weights\"", with: "\"rates\":{\"click\":\"cauchit\"},\"weights\""), "`cauchit`"
+    ),
     (String(repeating: "{\"a\":", count: 100), "32 levels"),
     ("{\"a\":\"\\u12\"}", "hexadecimal"), ("{\"a\":\"b", "closing quote"),
   ])
@@ -75,6 +84,82 @@ import Testing
       .replacing("\"bias\"", with: "\"\(name)\"")
     #expect(throws: ModelProblem.self) { try model.apply(ModelUpdate(json: record)) }
     #expect(model.state == .waiting)
+  }
+
+  /// A record of a form of its own that begins a sweep and ends it.
+  private static func formed(
+    _ seq: Int, after: Int, _ calibration: String, maps: [UInt8] = [], weights: [UInt8] = [],
+    rates: String = "logistic"
+  ) -> String {
+    record(seq, after: after, version: seq, begins: true, ends: true)
+      .replacing(
+        #""weights":"""#,
+        with: #""calibration":"\#(calibration)","rates":{"click":"\#(rates)"},"#
+          + #""maps":"\#(Data(maps).base64EncodedString())","#
+          + #""weights":"\#(Data(weights).base64EncodedString())""#)
+  }
+
+  private static func bytes(_ head: UInt32, _ corners: UInt32, _ numbers: [Double]) -> [UInt8] {
+    func bytes(_ word: UInt64) -> [UInt8] {
+      (0..<8).map { UInt8(truncatingIfNeeded: word >> (8 * $0)) }
+    }
+    return bytes(UInt64(corners) << 32 | UInt64(head))
+      + numbers.flatMap { bytes($0.bitPattern) }
+  }
+
+  /// What shows only with a publication's last chunk makes a model wait for the next sweep.
+  @Test(
+    arguments: [
+      ("none", bytes(0, 0, [1, 1, 0]), [], "nothing is calibrated"),
+      ("platt", bytes(7, 7, [1, 0, 1]), [], "40"),
+      ("platt", bytes(7, 7, [1, 0, .infinity, 0]), [], "finite"),
+      ("beta", bytes(2, 0, [1, 1, 0]), [], "head 2"),
+      ("beta", bytes(0, 0, [1, 1]), [], "the end"),
+      ("beta", bytes(0, 0, [1, 1, .nan]), [], "finite"),
+      ("beta", [1, 2, 3], [], "the end"),
+      ("isotonic", bytes(1, 2, [0.1, 0.2, 0.1, 0.3]), [], "rise"),
+      ("isotonic", bytes(1, 999, []), [], "999 corners"),
+      ("isotonic", bytes(1, 2, [0.1, 0.2]), [], "the end"),
+      ("none", [], [UInt8](repeating: 0, count: 44), "28"),
+    ] as [(String, [UInt8], [UInt8], String)])
+  func refusesMapsThatAreNone(
+    _ calibration: String, _ maps: [UInt8], _ weights: [UInt8], _ reason: String
+  ) throws {
+    let model = ScoringModel()
+    try model.apply(ModelUpdate(json: Self.formed(1, after: 0, "none")))
+    let update = try ModelUpdate(
+      json: Self.formed(2, after: 1, calibration, maps: maps, weights: weights))
+    let problem = #expect(throws: ModelProblem.self) { try model.apply(update) }
+    #expect(problem?.description.contains(reason) == true, "\(problem?.description ?? "")")
+    #expect(model.state == .waiting && model.score(ImpressionFeatures()) == nil)
+    try model.apply(ModelUpdate(json: Self.formed(3, after: 2, "beta")))
+    #expect(model.state == .ready(version: 3))
+  }
+
+  /// A model goes on until everything of the next one is there.
+  @Test func anotherChampionTakesOverAsAWhole() throws {
+    let model = ScoringModel()
+    let weight = [7, 0, 0, 0] + [UInt8](repeating: 0, count: 24)
+    try model.apply(ModelUpdate(json: Self.formed(1, after: 0, "none", weights: weight)))
+    let before = model.score(ImpressionFeatures())
+    #expect(model.count == 1 && before != nil)
+    let next = Self.formed(2, after: 1, "beta", maps: Self.bytes(0, 0, [2, 2, 0]))
+      .replacing(#""model":"m""#, with: #""model":"n""#)
+    let cut = next.replacing(#""chunks":1"#, with: #""chunks":2"#)
+      .replacing(#","ends":true"#, with: "")
+    try model.apply(ModelUpdate(json: cut))
+    #expect(model.state == .ready(version: 1) && model.name == "m")
+    #expect(model.score(ImpressionFeatures()) == before && model.count == 1)
+    let last = #"{"account":"acme","model":"n","version":2,"seq":3,"after":2,"chunk":2,"chunks":2,"#
+    try model.apply(ModelUpdate(json: last + #""ends":true,"weights":""}"#))
+    #expect(model.state == .ready(version: 2) && model.name == "n" && model.count == 0)
+    let score = try #require(model.score(ImpressionFeatures()))
+    // Twice the log-odds of clicks; conversions have no map.
+    #expect(score.click < 1e-4 && score.conversion == before?.conversion)
+    // The first part of a sweep of another one, without the rest, is no model.
+    let part = Self.formed(4, after: 3, "none").replacing(#","ends":true"#, with: "")
+    try model.apply(ModelUpdate(json: part))
+    #expect(model.state == .collecting && model.score(ImpressionFeatures()) == nil)
   }
 
   @Test func escapesAreRead() throws {

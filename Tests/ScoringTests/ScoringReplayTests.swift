@@ -1,165 +1,16 @@
 import Events
-import Foundation
 import Operators
 import Scoring
-import Simulation
 import Streaming
 import TestKit
 import Testing
 
-/// A bidder scores what the learner scores: `Topologies/scoring.yaml` over random histories.
+/// A bidder scores what the learner scores, whatever the learner is made of.
 @Suite struct ScoringReplayTests {
-  /// What a replay left: records by stream, and the impressions' events.
-  struct Replay {
-    var models: [String: [ModelUpdate]] = [:]
-    var predictions: [[String: Any]] = []
-    var interactions: [String: [String: Any]] = [:]
-    var events: [String: [UInt8]] = [:]
-  }
-
-  static func key(_ record: [String: Any]) -> String {
-    "\(record["account"] ?? "")/\(record["id"] ?? "")"
-  }
-
-  static func object(_ json: String) throws -> [String: Any] {
-    try JSONSerialization.jsonObject(with: Data(json.utf8)) as? [String: Any] ?? [:]
-  }
-
-  /// The shipped file with windows of minutes, exact predictions, and journeys to look at.
-  static func topology(_ settings: [String]) throws -> CheckedTopology {
-    let root = #filePath.split(separator: "/").dropLast(3).map { "/" + $0 }.joined()
-    let text = try String(contentsOfFile: root + "/Topologies/scoring.yaml", encoding: .utf8)
-      .replacing(
-        "\nsinks:\n",
-        with: "\nsinks:\n  interactions: { from: journeys, log: { topic: interactions } }\n")
-    return try CheckedTopology.parse(
-      text: text, file: "scoring.yaml", environment: ["IDENTITY_KEY": "key"],
-      overrides: [
-        "operators.learner.click_window=5m", "operators.learner.conversion_window=40m",
-        "operators.credits.windows={click: 40m, view: 10m}",
-      ] + settings, registry: OperatorRegistry.all.map(\.description))
-  }
-
-  static func replay(_ count: Int, seed: UInt64, _ settings: [String]) throws -> Replay {
-    let driver = try TopologyDriver(topology(settings), registry: OperatorRegistry.all)
-    var history = HistorySettings()
-    history.seed = seed
-    history.records = count
-    history.accounts = 3
-    history.campaignsPerAccount = 2
-    history.adsPerCampaign = 3
-    history.usersPerAccount = 8
-    history.duration = .hours(3)
-    history.duplicatesPerMillion = 30_000
-    history.badPerMillion = 10_000
-    history.shares.click = 2_000
-    history.shares.conversion = 1_000
-    var generator = HistoryGenerator(history)
-    var replay = Replay()
-    var line: [UInt8] = []
-    while generator.next(into: &line) != nil {
-      if line.last == 0x0A { line.removeLast() }
-      if let event = try? object(String(decoding: line, as: UTF8.self)),
-        event["type"] as? String == "impression"
-      {
-        replay.events[key(event)] = line
-      }
-      try driver.send(line)
-    }
-    try driver.finish()
-    replay.predictions = try driver.outputs(of: "predictions").map { try object($0) }
-      .filter { $0["click"] == nil }
-    for record in try driver.outputs(of: "interactions").map({ try object($0) })
-    where record["type"] as? String == "impression" {
-      replay.interactions[key(record)] = record
-    }
-    for record in driver.outputs(of: "models") {
-      let update = try ModelUpdate(json: record)
-      replay.models[update.account, default: []].append(update)
-    }
-    return replay
-  }
-
-  static func journey(_ record: [String: Any]) -> ImpressionFeatures.Journey {
-    func number(_ name: String) -> Int { record[name] as? Int ?? 0 }
-    var journey = ImpressionFeatures.Journey()
-    for state in ImpressionFeatures.Journey.State.allCases
-    where "\(state)" == record["state"] as? String {
-      journey.state = state
-    }
-    journey.session = Int32(number("session"))
-    journey.sinceTouchMilliseconds =
-      record["since_touch"] == nil ? -1 : Int64(number("since_touch"))
-    journey.campaignViewsDay = Int32(number("campaign_views_1d"))
-    journey.campaignViewsWeek = Int32(number("campaign_views_7d"))
-    journey.adViewsDay = Int32(number("ad_views_1d"))
-    journey.adViewsWeek = Int32(number("ad_views_7d"))
-    return journey
-  }
-
-  static func bits(_ prediction: [String: Any]) -> [String] {
-    let bits = prediction["bits"] as? [String: Any] ?? [:]
-    return ["pctr", "pcvr", "pctcvr", "value"].map { bits[$0] as? String ?? "" }
-  }
-
-  static func bits(_ score: Score?) -> [String] {
-    guard let score else { return [] }
-    return [score.click, score.conversion, score.clickAndConversion, score.valueMicros].map {
-      let digits = String($0.bitPattern, radix: 16)
-      return String(repeating: "0", count: 16 - digits.count) + digits
-    }
-  }
-
-  /// How many predictions of a model's version were scored; each must be equal. `lost` says which
-  /// records of `models` do not arrive.
-  private func compare(
-    _ replay: Replay, from start: Int = 0, seed: UInt64,
-    lost: (ModelUpdate) -> Bool = { _ in false }
-  ) throws -> (compared: Int, unready: Int, valued: Int) {
-    var models: [String: (model: ScoringModel, next: Int)] = [:]
-    for account in replay.models.keys { models[account] = (ScoringModel(), start) }
-    var (compared, unready, valued) = (0, 0, 0)
-    var impression = ImpressionFeatures()
-    for prediction in replay.predictions {
-      let account = prediction["account"] as? String ?? ""
-      let version = Int64(prediction["version"] as? Int ?? -1)
-      guard let (model, first) = models[account] else { continue }
-      var next = first
-      while let updates = replay.models[account], next < updates.count,
-        updates[next].version <= version
-      {
-        if !lost(updates[next]) { try model.apply(updates[next]) }
-        next += 1
-      }
-      models[account]?.next = next
-      guard let event = replay.events[Self.key(prediction)],
-        let interaction = replay.interactions[Self.key(prediction)]
-      else { continue }
-      impression.removeAll()
-      try event.withUnsafeBufferPointer { try impression.read(event: $0) }
-      impression.timeMilliseconds = Int64(prediction["shown"] as? Int ?? 0)
-      impression.journey = Self.journey(interaction)
-      let score = model.score(impression)
-      guard model.state == .ready(version: version), prediction["model"] as? String == model.name
-      else {
-        if case .ready = model.state {
-        } else {
-          #expect(score == nil)
-          unready += 1
-        }
-        continue
-      }
-      #expect(Self.bits(score) == Self.bits(prediction), "seed \(seed)")
-      compared += 1
-      if let score, score.valueMicros > 0 { valued += 1 }
-    }
-    return (compared, unready, valued)
-  }
-
   private static let often = "operators.learner.models={publish: true, every: 1s, exact: true}"
   /// Chunks and sweeps of a few publications each.
   private static let small =
-    "operators.learner.models={publish: true, every: 2m, whole: 20m, chunk: 4096, exact: true}"
+    "operators.learner.models={publish: true, every: 30s, whole: 20m, chunk: 4096, exact: true}"
 
   @Test(
     arguments: [
@@ -179,26 +30,139 @@ import Testing
           "operators.learner.champion={main: {algorithm: invariant}}",
           "operators.learner.numeric={features.recency: bucket}",
           "operators.learner.value.family=gamma", "operators.learner.prior={ctr: 0.5, cvr: 0.5}",
+          "operators.learner.delay=mature", "operators.learner.calibration=none",
+        ]
+      ),
+      (7, ["operators.learner.delay=es_dfm", "operators.learner.wait=7m"]),
+      (8, ["operators.learner.delay=fnw", "operators.learner.calibration=none"]),
+      (9, ["operators.learner.delay=mature"]),
+      (10, ["operators.learner.calibration=beta"]),
+      (11, ["operators.learner.calibration=temperature", "operators.learner.delay=fnw"]),
+      (12, ["operators.learner.calibration=isotonic", "operators.learner.delay=mature"]),
+      (
+        13,
+        [
+          "operators.learner.champion={main: {algorithm: bayes, memory: 0.99, prior: 3}}",
+          "operators.learner.delay=mature", "operators.learner.features=[bias, ad, \"features.*\"]",
+        ]
+      ),
+      (14, ["operators.learner.champion={main: {algorithm: bayes}}"]),
+      (
+        15,
+        [
+          "operators.learner.champion={main: {algorithm: ad_predictor}}",
+          "operators.learner.delay=mature", "operators.learner.calibration=none",
+        ]
+      ),
+      (
+        16,
+        [
+          "operators.learner.champion={main: {algorithm: ad_predictor}}",
+          "operators.learner.delay=fnw", "operators.learner.calibration=beta",
         ]
       ),
     ] as [(UInt64, [String])])
   func aBidderScoresWhatTheLearnerScores(_ seed: UInt64, _ settings: [String]) throws {
-    let replay = try Self.replay(4_000, seed: seed, settings + [Self.often])
-    let counts = try compare(replay, seed: seed)
-    print("seed \(seed): \(counts) of \(replay.predictions.count)")
-    #expect(counts.compared > 1_000 && counts.valued > 100)
+    let scene = try ScoringScene.replay(
+      ScoringScene.history(4_000, seed: seed), settings + [Self.often])
+    let counts = try scene.compare("seed \(seed)")
+    print("seed \(seed): \(counts)")
+    #expect(counts.compared > 1_000 && counts.valued > 100 && counts.lapsed == 0)
+  }
+
+  /// Drift is found where there is none, and challengers take over and go back, within minutes.
+  private static let onEdge = [
+    "operators.learner.champion={a: {alpha: 0.000001}}", "operators.learner.prior={ctr: 0.5}",
+    "operators.learner.challengers={b: {alpha: 0.5}, c: {algorithm: invariant}, "
+      + "d: {algorithm: bayes}}",
+    "operators.learner.evaluation={half_life: 1h}",
+    "operators.learner.drift={warmup: 10, delta: 0.4, check_every: 1, escalation: 3h}",
+    "operators.learner.promotion={trial: 0s, positives: 1, cooldown: 1m, probation: 10m, "
+      + "alpha: 0.5, calibration_low: 0, calibration_high: 100}",
+  ]
+
+  @Test(
+    arguments: [
+      (21, "dfm", "platt", often, true), (22, "es_dfm", "beta", often, false),
+      (23, "fnw", "isotonic", often, false), (24, "mature", "temperature", often, true),
+      (25, "mature", "platt", small, true), (26, "dfm", "isotonic", small, true),
+      (27, "mature", "none", often, true),
+    ] as [(UInt64, String, String, String, Bool)])
+  func aBidderFollowsDriftAndPromotions(
+    _ seed: UInt64, _ delay: String, _ calibration: String, _ publication: String,
+    _ isForgetting: Bool
+  ) throws {
+    let scene = try ScoringScene.replay(
+      ScoringScene.history(4_000, seed: seed, isTurning: true),
+      Self.onEdge + [
+        "operators.learner.delay=\(delay)", "operators.learner.calibration=\(calibration)",
+        "operators.learner.wait=7m", publication,
+      ])
+    let counts = try scene.compare("seed \(seed)")
+    let names = Dictionary(grouping: scene.updates, by: \.account).values.map { updates in
+      zip(updates, updates.dropFirst()).filter { $0.name != $1.name }.count
+    }
+    let forgets = scene.alerts.filter { $0.hasPrefix("the model forgets") }.count
+    print("seed \(seed): \(counts), changes of champions \(names), \(forgets) forgot")
+    #expect(counts.compared > 500 && counts.valued > 10)
+    // Until the new champion is there the bidder scores by the old one.
+    #expect(counts.lapsed == 0)
+    #expect(names.reduce(0, +) > 2)
+    #expect(forgets > 0 || !isForgetting)
+    // Where a part of it is missing, the bidder says nothing rather than something else.
+    let holed = try scene.compare(lost: { $0.sequence % 37 == 5 }, "seed \(seed)")
+    #expect(holed.compared > 0 && holed.lapsed > 0)
+  }
+
+  /// Impressions of one account, a second apart, of which most are clicked and most clicks convert.
+  private static func market(_ count: Int, seed: UInt64) -> [[UInt8]] {
+    var random = SplitMix64(seed: seed)
+    func isHit(_ rate: Double) -> Bool { Double(random.next() >> 11) * 0x1p-53 < rate }
+    var records: [String] = []
+    for i in 0..<count {
+      let (time, ad) = (1_800_000_000_000 + i * 1_000, Int(random.next() % 6))
+      let place = #""account":"acme","campaign":"c\#(ad % 2)","ad":"a\#(ad)""#
+      records.append(
+        #"{"type":"impression","id":"i\#(i)","time":\#(time),\#(place),"price":0.001}"#)
+      guard isHit(0.3 + 0.1 * Double(ad)) else { continue }
+      records.append(
+        #"{"type":"click","id":"c\#(i)","time":\#(time + 10),\#(place),"impression":"i\#(i)","#
+          + #""click_id":"k\#(i)"}"#)
+      guard isHit(0.9 - 0.1 * Double(ad)) else { continue }
+      records.append(
+        #"{"type":"conversion","id":"v\#(i)","time":\#(time + 20),"account":"acme","#
+          + #""click_id":"k\#(i)","value":2}"#)
+    }
+    return records.map { Array($0.utf8) }
+  }
+
+  /// With outcomes enough for a curve in place of a line, of both heads.
+  @Test(arguments: ["mature", "dfm"])
+  func aBidderFollowsACurve(_ delay: String) throws {
+    let scene = try ScoringScene.replay(
+      Self.market(6_000, seed: 31),
+      [
+        "operators.learner.calibration=isotonic", "operators.learner.delay=\(delay)",
+        "operators.learner.features=[bias, ad]", "operators.learner.conversion_window=10m",
+        Self.often,
+      ])
+    let counts = try scene.compare("seed 31")
+    print("\(counts), the largest maps are \(scene.mapDigitsMax) digits")
+    // Two lines are 88.
+    #expect(scene.mapDigitsMax > 200)
+    #expect(counts.compared > 3_000 && counts.lapsed == 0)
   }
 
   @Test(arguments: [4, 5] as [UInt64])
   func aReaderMayBeginAnywhere(_ seed: UInt64) throws {
-    let replay = try Self.replay(4_000, seed: seed, [Self.small])
-    let publications = replay.models.values.joined()
-    #expect(publications.contains { $0.chunks > 1 })
-    let sweeps = publications.filter { $0.begins && $0.chunk == 1 }
-    #expect(publications.filter(\.ends).count >= sweeps.count - replay.models.count)
-    let whole = try compare(replay, seed: seed)
+    let scene = try ScoringScene.replay(ScoringScene.history(4_000, seed: seed), [Self.small])
+    let updates = scene.updates
+    #expect(updates.contains { $0.chunks > 1 })
+    let sweeps = updates.filter { $0.begins && $0.chunk == 1 }
+    #expect(updates.filter(\.ends).count >= sweeps.count - Set(updates.map(\.account)).count)
+    let whole = try scene.compare("seed \(seed)")
     for start in [1, 7, 20] {
-      let late = try compare(replay, from: start, seed: seed)
+      let late = try scene.compare(from: start, "seed \(seed)")
       print("seed \(seed), from \(start): \(late), all: \(whole)")
       #expect(late.compared > 50 && late.compared < whole.compared)
       #expect(late.unready > whole.unready)
@@ -206,14 +170,15 @@ import Testing
   }
 
   @Test func aGapIsNoticedAndMended() throws {
-    let replay = try Self.replay(4_000, seed: 6, [Self.small])
-    let whole = try compare(replay, seed: 6)
-    let holed = try compare(replay, seed: 6) { $0.sequence % 23 == 9 }
+    let scene = try ScoringScene.replay(ScoringScene.history(4_000, seed: 6), [Self.small])
+    let whole = try scene.compare("seed 6")
+    let holed = try scene.compare(lost: { $0.sequence % 23 == 9 }, "seed 6")
     print("\(holed), all: \(whole)")
     #expect(holed.compared > 50 && holed.compared < whole.compared)
     #expect(holed.unready > whole.unready)
     // What comes twice changes nothing.
-    let (account, updates) = try #require(replay.models.min { $0.key < $1.key })
+    let account = try #require(scene.updates.first?.account)
+    let updates = scene.updates.filter { $0.account == account }
     let model = ScoringModel()
     for (i, update) in updates.enumerated() {
       try model.apply(update)
@@ -224,10 +189,56 @@ import Testing
     #expect(model.account == account && model.count > 10)
   }
 
+  /// Stopped and gone on with, under settings that change what is published: readers get all of the
+  /// new form, and never score by a mixture.
+  @Test(
+    arguments: [
+      (41, ["models={publish: false}"], [often]),
+      (42, [often], ["features=[bias, ad, hour]", often]),
+      (43, [often], ["calibration=beta", often]),
+      (44, ["calibration=temperature", small], ["hash_bits=9", small]),
+      (45, [often], [often]),
+    ] as [(UInt64, [String], [String])])
+  func aBidderFollowsChangedSettings(
+    _ seed: UInt64, _ old: [String], _ new: [String]
+  ) throws {
+    func topology(_ settings: [String]) throws -> CheckedTopology {
+      try ScoringScene.topology(
+        settings.map { $0.hasPrefix("operators") ? $0 : "operators.learner." + $0 })
+    }
+    let records = ScoringScene.history(4_000, seed: seed)
+    var scene = ScoringScene()
+    try scene.run(Array(records[..<2_000]), topology(old))
+    let before = try scene.compare("seed \(seed)")
+    try scene.run(Array(records[2_000...]), topology(new))
+    let counts = try scene.compare("seed \(seed)")
+    print("seed \(seed): \(before), then \(counts)")
+    #expect(counts.compared > before.compared + 300 && counts.lapsed == 0)
+  }
+
+  /// State that is made anew: what was published before is forgotten, what comes is exact.
+  @Test(arguments: [51, 52] as [UInt64])
+  func aBidderFollowsARebuild(_ seed: UInt64) throws {
+    let records = ScoringScene.history(4_000, seed: seed)
+    var scene = ScoringScene()
+    try scene.run(Array(records[..<2_000]), ScoringScene.topology([Self.small]))
+    let before = try scene.compare("seed \(seed)")
+    try scene.run(
+      Array(records[2_000...]),
+      ScoringScene.topology([
+        "operators.learner.delay=fnw", "operators.learner.calibration=beta", Self.small,
+      ]), rebuilds: true)
+    let counts = try scene.compare("seed \(seed)")
+    print("seed \(seed): \(before), then \(counts)")
+    #expect(counts.compared > before.compared + 100)
+    let accounts = Set(scene.updates.map(\.account)).count
+    #expect(scene.updates.filter { $0.after == 0 }.count == 2 * accounts)
+  }
+
   /// Records stay below the size that was set, and the sum of all is what there is.
   @Test func chunksKeepTheirSize() throws {
     let driver = try TopologyDriver(
-      Self.topology([Self.small]), registry: OperatorRegistry.all)
+      ScoringScene.topology([Self.small]), registry: OperatorRegistry.all)
     for i in 0..<400 {
       try driver.send(
         #"{"type":"impression","id":"i\#(i)","time":\#(1_800_000_000_000 + i * 1_000),"#

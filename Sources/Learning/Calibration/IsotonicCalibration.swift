@@ -14,6 +14,29 @@ public struct IsotonicCalibration: BitwiseCopyable, Sendable, Equatable {
   /// Number of corners.
   public var corners: Int { Int(count) }
 
+  /// The most corners that a curve has.
+  public static var cornersMax: Int { Block256.count }
+
+  /// A corner: the raw and the calibrated probability.
+  public func corner(_ index: Int) -> (score: Double, rate: Double) {
+    (scores[index], rates[index])
+  }
+
+  /// Adds a corner at the end of a curve.
+  ///
+  /// - Returns: Whether it is one: its score is above the last, its rate not below, both are
+  ///   probabilities, and there is room.
+  public mutating func append(score: Double, rate: Double) -> Bool {
+    guard corners < IsotonicCalibration.cornersMax, (0...1).contains(score),
+      (0...1).contains(rate)
+    else { return false }
+    if let last = corners > 0 ? corner(corners - 1) : nil {
+      guard score > last.score, rate >= last.rate else { return false }
+    }
+    add(score, rate)
+    return true
+  }
+
   /// The calibrated probability of a raw one, in [10⁻⁶, 1 − 10⁻⁶]; the first or last corner's
   /// beyond them, and the raw one itself before any fit. O(log corners).
   public func callAsFunction(_ probability: Double) -> Double {

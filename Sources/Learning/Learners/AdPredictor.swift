@@ -5,8 +5,10 @@
 /// describe the same thing: to be used for its uncertainty, or calibrated. Weights start as N(0, 1).
 @frozen
 public struct AdPredictor: SparseLearner {
+  /// Variance of the noise.
   @usableFromInline let variance: Double
-  @usableFromInline let start: Heads
+  /// What the scores of an example would be before any evidence, in deviations.
+  public let start: Heads
   @usableFromInline let fading: Double
 
   /// - Parameters:
@@ -46,7 +48,7 @@ public struct AdPredictor: SparseLearner {
     public var means: Heads
     public var variances: Heads
     @inlinable
-    init(means: Heads, variances: Heads) {
+    public init(means: Heads, variances: Heads) {
       self.means = means
       self.variances = variances
     }
@@ -55,14 +57,28 @@ public struct AdPredictor: SparseLearner {
   @inlinable public func coordinate(of feature: UInt32) -> Coordinate { Coordinate() }
   @inlinable public func total() -> Total { Total() }
 
+  /// Variance of the noise between score and outcome.
+  @inlinable public var noise: Double { variance }
+
   @inlinable
   func bias(_ features: ActiveFeatures<Coordinate>, _ total: Total) -> Coordinate {
     guard !total.isPlaced else { return total.bias }
     var active = 0.0
     for i in 0..<features.count where features.values[i] != 0 { active += 1 }
     var bias = Coordinate()
-    bias.means = start * (variance + active).squareRoot()
+    bias.means = AdPredictor.placed(start, active: active, noise: variance)
     return bias
+  }
+
+  /// Where the bias begins: such that an example with so many active features is predicted at the
+  /// prior's rate but for the bias's own variance.
+  ///
+  /// - Parameters:
+  ///   - start: As the learner's.
+  ///   - noise: Likewise.
+  @inlinable
+  public static func placed(_ start: Heads, active: Double, noise: Double) -> Heads {
+    start * (noise + active).squareRoot()
   }
 
   @inlinable
@@ -77,7 +93,11 @@ public struct AdPredictor: SparseLearner {
   }
 
   @inlinable
-  public func rates(_ score: Score) -> Heads {
+  public func rates(_ score: Score) -> Heads { AdPredictor.rates(score) }
+
+  /// The same: no setting counts.
+  @inlinable
+  public static func rates(_ score: Score) -> Heads {
     let z = score.means / score.variances.roots
     return Rate.bounded(Heads(Elementary.normalCDF(z.x), Elementary.normalCDF(z.y)))
   }

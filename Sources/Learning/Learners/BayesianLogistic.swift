@@ -74,7 +74,11 @@ public struct BayesianLogistic: SparseLearner {
 
   /// The mean rates, by MacKay's approximation: log-odds are shrunk by 1 / √(1 + π s² / 8).
   @inlinable @inline(__always)
-  public func rates(_ score: Score) -> Heads {
+  public func rates(_ score: Score) -> Heads { BayesianLogistic.rates(score) }
+
+  /// The same: no setting counts.
+  @inlinable @inline(__always)
+  public static func rates(_ score: Score) -> Heads {
     let shrunk = score.means / (score.variances * (Double.pi / 8) + 1).roots
     return Rate.bounded(Rate.sigmoid(shrunk))
   }

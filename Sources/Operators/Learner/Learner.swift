@@ -96,7 +96,7 @@ public struct Learner: Operator {
 
   /// What was learned of an account.
   private struct Progress: BitwiseCopyable {
-    /// Labels, of clicks and of conversions, and values.
+    /// Labels, of clicks and of conversions, values, and what heads that learn at once were told.
     var learned: Int64 = 0
   }
 
@@ -198,11 +198,12 @@ public struct Learner: Operator {
       models: predictionCount, isTold: method != .mature, stages: stages,
       in: setup.store)
     publisher = try ModelPublisher(
-      setup, champion: kinds[0], model: models[0], value: value, rows: rows)
-    if publisher.isOn { try Learner.checkPublished(settings, method, challengers: kinds.count - 1) }
+      setup, kinds, models: models, delayed: delayed, value: value, watch: watch, rows: rows)
     federation = try LearnerFederation(setup, models: models, delayed: delayed, rows: rows)
     example = ExampleFeatures()
     progress = setup.store.table("progress", of: Progress.self)
+    let (restored, versions) = (publisher, progress)
+    setup.store.afterRestore { restored.restored { versions.update($0).pointee.learned &+= 1 } }
     touched = .allocate(capacity: 1)
     group = .allocate(capacity: Learner.window)
     counters = Counters(setup)
@@ -278,23 +279,6 @@ public struct Learner: Operator {
     return champion + challengers
   }
 
-  /// A bidder scores what the first model says itself, by weights that learning alone changes.
-  private static func checkPublished(
-    _ settings: Settings, _ method: DelayMethod, challengers: Int
-  ) throws(SettingProblem) {
-    let drift = settings.structure("drift")
-    guard method == .mature, settings.text("calibration") == "none",
-      !(drift.boolean("enabled") && drift.boolean("respond")),
-      challengers == 0 || !settings.structure("promotion").boolean("enabled")
-    else {
-      throw SettingProblem(
-        setting: "models.publish",
-        message: "`models` publishes what the champion says itself: with it go `delay: mature`, "
-          + "`calibration: none`, `drift: { respond: false }`, and with challengers "
-          + "`promotion: { enabled: false }`")
-    }
-  }
-
   // MARK: Events
 
   public mutating func process(_ entry: borrowing Entry) {
@@ -308,7 +292,7 @@ public struct Learner: Operator {
       }
       switch event.pointee.type {
       case .impression: show(event, interaction, entry)
-      case .click: click(event, of: interaction.pointee.account)
+      case .click: click(event, of: interaction.pointee.account, at: entry.clock)
       default: break
       }
     }
@@ -441,7 +425,8 @@ public struct Learner: Operator {
       at: EventTime(milliseconds: pending.due(stage, from: time)), key: Int64(slot))
   }
 
-  private mutating func click(_ event: UnsafePointer<Event>, of account: Int32) {
+  private mutating func click(_ event: UnsafePointer<Event>, of account: Int32, at clock: EventTime)
+  {
     counters.clicks.add()
     let accountHash = directory.accounts.hash(account)
     var place: PendingImpressions.Place?
@@ -465,13 +450,15 @@ public struct Learner: Operator {
     }
     let row = pending.click(position, key, after: max(time &- shown, 0), example)
     guard let head = delayed.first, head.learnsClicks else { return }
-    tell(row, of: account) { [example] head, rate, _ in head.learnClick(example, click: rate) }
+    tell(row, of: account, at: clock, isDue: false) { [example] head, rate, _ in
+      head.learnClick(example, click: rate)
+    }
   }
 
   /// Tells the heads that learn conversions at once something of an impression.
   @inline(__always)
   private mutating func tell(
-    _ row: Int32, of account: Int32,
+    _ row: Int32, of account: Int32, at clock: EventTime, isDue: Bool,
     _ learn: (DelayedConversions, _ rate: Double, inout DelayedConversions.Told) -> Void
   ) {
     guard !delayed.isEmpty else { return }
@@ -483,6 +470,8 @@ public struct Learner: Operator {
       learn(head, rate, &told)
       pending.set(told, of: row, model: model)
     }
+    progress.update(account).pointee.learned &+= 1
+    publisher.change(example, of: account, at: clock, isDue: isDue)
   }
 
   private mutating func credit(_ credited: AttributionRecord, _ entry: borrowing Entry) {
@@ -498,7 +487,7 @@ public struct Learner: Operator {
     impression.pointee.credit = Int32(
       clamping: max(Int64(impression.pointee.credit) &+ change, 0))
     let after = Learner.label(impression.pointee.credit)
-    tell(row, of: credited.account) { [example] head, rate, told in
+    tell(row, of: credited.account, at: entry.clock, isDue: false) { [example] head, rate, told in
       head.learnCredit(example, click: rate, from: before, to: after, &told)
     }
     guard credited.value.micros > 0, !isRetracted else { return }
@@ -561,7 +550,7 @@ public struct Learner: Operator {
           if slot.stage == lastStage {
             matureConversion(group[i], at: entry.clock)
           } else {
-            look(group[i], Int(slot.stage), remaining, entry.clock.milliseconds)
+            look(group[i], Int(slot.stage), remaining, entry.clock)
           }
         }
       }
@@ -623,14 +612,14 @@ public struct Learner: Operator {
   }
 
   /// Something is learned of a click that waits for its label.
-  private mutating func look(_ row: Int32, _ stage: Int, _ remaining: Double, _ now: Int64) {
+  private mutating func look(_ row: Int32, _ stage: Int, _ remaining: Double, _ now: EventTime) {
     count(row, stage)
     let impression = pending[row]
     let credit = Learner.label(impression.credit)
-    tell(row, of: impression.account) { [example] head, rate, told in
+    tell(row, of: impression.account, at: now, isDue: true) { [example] head, rate, told in
       head.learnPending(example, click: rate, remaining: remaining, credit: credit, &told)
     }
-    waitOn(row, impression, behind: stage, now)
+    waitOn(row, impression, behind: stage, now.milliseconds)
   }
 
   /// A click has passed a wait: counts whether it has converted by now, the first time.
@@ -650,7 +639,7 @@ public struct Learner: Operator {
     count(row, lastStage)
     let impression = pending[row]
     let credit = Learner.label(impression.credit)
-    tell(row, of: impression.account) { [example] head, rate, told in
+    tell(row, of: impression.account, at: now, isDue: true) { [example] head, rate, told in
       head.learnMature(example, click: rate, credit: credit, told)
     }
     learn(row, .conversionKnown, at: now, click: .unknown, conversion: .known(credit))
@@ -722,7 +711,7 @@ public struct Learner: Operator {
         account: outcome.account, ad: outcome.ad, shown: outcome.shown,
         now: now.milliseconds, isClicked: outcome.isClicked, click: outcome.click,
         conversion: outcome.conversion))
-    publisher.change(example, of: outcome.account, at: now, isDue: true)
+    publisher.judged(example, ad: outcome.ad, of: outcome.account, at: now)
   }
 
   public mutating func finish(_ entry: borrowing Entry) {

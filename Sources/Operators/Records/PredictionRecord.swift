@@ -23,8 +23,9 @@ public struct PredictionRecord: StreamRecord {
   public var ad: Int32
   /// Which of the operator's models.
   public var model: UnsafePointer<ModelName>
-  /// Examples that the account's models had learned by then: labels of clicks and of conversions, and
-  /// values, each counted once. Predictions of one version come from the same weights.
+  /// Examples that the account's models had learned by then: labels of clicks and of conversions,
+  /// values, and news of clicks where conversions are learned at once, each counted once.
+  /// Predictions of one version come from the same weights and maps.
   public var version: Int64
   /// The impression's event id. Valid while the entry is walked.
   public var id: Identifier

@@ -35,7 +35,7 @@ enum RateHead: Int, CaseIterable, BitwiseCopyable {
 /// it; everything else follows. State is by account, in rows that begin with its first label.
 struct ModelWatch {
   private let evaluation: ModelEvaluation
-  private let calibration: RateCalibration
+  let calibration: RateCalibration
   private let drift: DriftWatch
   private let features: FeatureWatch
   private let trials: ModelTrials
@@ -54,6 +54,10 @@ struct ModelWatch {
   private let said: UnsafeMutablePointer<Heads>
   /// The log-odds of what each said itself, once it was scored.
   private let logits: UnsafeMutablePointer<Heads>
+  /// Rows of the champion that a response to drift has changed, for who publishes weights; taken
+  /// away by that.
+  let rewritten: UnsafeMutablePointer<[Int32]>
+  private let isPublished: Bool
 
   static let settings: [SettingDescription] = [
     ModelEvaluation.setting, RateCalibration.setting, DriftWatch.setting, ModelTrials.setting,
@@ -162,6 +166,9 @@ struct ModelWatch {
     said.initialize(repeating: .zero, count: 2 * models.count)
     logits = .allocate(capacity: models.count)
     logits.initialize(repeating: .zero, count: models.count)
+    isPublished = setup.settings.structure("models").boolean("publish")
+    rewritten = .allocate(capacity: 1)
+    rewritten.initialize(to: [])
   }
 
   func deallocate() {
@@ -171,6 +178,8 @@ struct ModelWatch {
     uncounted.deallocate()
     said.deallocate()
     logits.deallocate()
+    rewritten.deinitialize(count: 1)
+    rewritten.deallocate()
   }
 
   // MARK: Predictions
@@ -357,7 +366,8 @@ struct ModelWatch {
     guard drift.isResponding else { return }
     let kept = drift.keep
     models[champion].forget(
-      rows, of: account, keeping: head == .pctr ? Heads(kept, 1) : Heads(1, kept))
+      rows, of: account, keeping: head == .pctr ? Heads(kept, 1) : Heads(1, kept)
+    ) { if isPublished { rewritten.pointee.append($0) } }
     actions.forgets.add()
     alert(account, .drift, .info, .forgot, champion, head, observed: kept, expected: 1)
     if finding.level >= 2, calibration.method != .none {

@@ -14,6 +14,17 @@ struct RateCalibration {
   enum Method: Equatable {
     case none, platt, isotonic, beta, temperature
 
+    /// As stored.
+    var number: Int64 {
+      switch self {
+      case .none: 0
+      case .platt: 1
+      case .isotonic: 2
+      case .beta: 3
+      case .temperature: 4
+      }
+    }
+
     init(_ settings: Settings) {
       switch settings.text("calibration") {
       case "platt": self = .platt
@@ -60,6 +71,8 @@ struct RateCalibration {
   private let directory: Directory
   /// First rows of campaigns (`platt`) or accounts; -1 before the first label.
   private let firsts: Table<Int32>
+  /// What the rows below are of: the method, and the number of models. One row.
+  private let shape: Table<Int64>
   private let lines: Table<Line>
   private let maps: Table<Map>
   private let curves: Table<IsotonicCalibration>
@@ -71,12 +84,28 @@ struct RateCalibration {
     decay = ForwardDecay(halfLife: halfLife)
     directory = setup.directory
     firsts = setup.store.table("calibration.firsts", of: Int32.self)
+    shape = setup.store.table("calibration.shape", of: Int64.self, capacity: 1)
     lines = setup.store.table("calibration.lines", of: Line.self)
     maps = setup.store.table("calibration.maps", of: Map.self)
     curves = setup.store.table(
       "calibration.curves", of: IsotonicCalibration.self, capacity: 1)
     histograms = setup.store.table(
       "calibration.scores", of: Fading<ScoreHistogram>.self, capacity: 1)
+    let present = Int64(models) << 8 | method.number
+    shape.append(present)
+    let calibration = self
+    setup.store.afterRestore { calibration.restored(present) }
+  }
+
+  /// Maps of other settings are of no use: they are learned anew.
+  private func restored(_ present: Int64) {
+    guard shape[0] != present else { return }
+    shape.update(0).pointee = present
+    firsts.removeAll()
+    lines.removeAll()
+    maps.removeAll()
+    curves.removeAll()
+    histograms.removeAll()
   }
 
   private var rowsEach: Int32 { Int32(modelCount * RateCalibration.headCount) }
@@ -98,6 +127,40 @@ struct RateCalibration {
     // Nothing was fitted yet.
     if map.pointee.labels == map.pointee.news { return raw }
     return map.pointee.isCurve == 1 ? curves.address(row).pointee(raw) : map.pointee.map(raw)
+  }
+
+  // MARK: Publication
+
+  /// The lines of a model, of both heads, for a campaign; nil before its first label. Only labels
+  /// change them: what fades is the evidence behind them.
+  func lines(
+    ofCampaign campaign: Int32, _ model: Int
+  ) -> (click: PlattScaling, conversion: PlattScaling)? {
+    guard method == .platt, Int(campaign) < firsts.count, firsts[campaign] >= 0 else { return nil }
+    let row = firsts[campaign] &+ Int32(model &* RateCalibration.headCount)
+    return (lines[row].platt.scaling, lines[row &+ 1].platt.scaling)
+  }
+
+  /// Those that have lines.
+  func forEachCampaign(_ body: (Int32) -> Void) {
+    guard method == .platt else { return }
+    for campaign in 0..<Int32(firsts.count) where firsts[campaign] >= 0 { body(campaign) }
+  }
+
+  /// What corrects a head of an account.
+  enum HeadMap {
+    case line(BetaCalibration)
+    case curve(UnsafePointer<IsotonicCalibration>)
+  }
+
+  /// The map of a model's head for an account; nil before it was fitted. Valid until the next
+  /// label.
+  func map(of account: Int32, _ model: Int, head: Int) -> HeadMap? {
+    guard method != .platt, Int(account) < firsts.count, firsts[account] >= 0 else { return nil }
+    let row = firsts[account] &+ Int32(model &* RateCalibration.headCount &+ head)
+    let map = maps[row]
+    if map.labels == map.news { return nil }
+    return map.isCurve == 1 ? .curve(UnsafePointer(curves.address(row))) : .line(map.map)
   }
 
   // MARK: Labels
