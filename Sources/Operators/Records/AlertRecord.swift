@@ -69,6 +69,7 @@ public struct AlertRecord: StreamRecord {
     case ratesRecovered
     case lossDrift
     case lossRecovered
+    case rateChanged
     case forgot
     case recalibrated
     case challengerRestarted
@@ -101,6 +102,8 @@ public struct AlertRecord: StreamRecord {
       "outcomes are not those that were predicted: log-loss beyond what the model expects"
     case .lossRecovered:
       "outcomes are those that were predicted again: log-loss beyond what the model expects"
+    case .rateChanged:
+      "outcomes are more or less frequent than before: how often they are, and were"
     case .forgot: "the model forgets: only this part of its evidence is kept, its weights all are"
     case .recalibrated: "calibration forgets: only this part of its evidence is kept"
     case .challengerRestarted: "a challenger begins anew, with what comes from now on"

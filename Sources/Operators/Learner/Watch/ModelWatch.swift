@@ -107,6 +107,7 @@ struct ModelWatch {
     let drifts: Counter
     let featureDrifts: Counter
     let recoveries: Counter
+    let rateChanges: Counter
     let forgets: Counter
     let recalibrations: Counter
     let restarts: Counter
@@ -118,6 +119,7 @@ struct ModelWatch {
       drifts = setup.counter("drifts")
       featureDrifts = setup.counter("feature_drifts")
       recoveries = setup.counter("drifts_recovered")
+      rateChanges = setup.counter("rate_changes")
       forgets = setup.counter("forgets")
       recalibrations = setup.counter("recalibrations")
       restarts = setup.counter("challengers_restarted")
@@ -328,42 +330,54 @@ struct ModelWatch {
     let champion = champion(of: judged.account)
     let raw = said[(keepsRaw ? models.count : 0) + champion]
     let logit = logits[champion]
-    if judged.click.isKnown,
-      let finding = drift.update(
-        judged.account, .pctr, excess: raw.x - judged.click.value, logit: logit.x, at: judged.now)
-    {
-      respond(to: finding, .pctr, judged)
+    if judged.click.isKnown {
+      watch(.pctr, judged, raw.x, judged.click.value, logit: logit.x)
     }
-    if judged.conversion.isKnown, judged.isClicked,
-      let finding = drift.update(
-        judged.account, .pcvr, excess: raw.y - judged.conversion.value, logit: logit.y,
-        at: judged.now)
-    {
-      respond(to: finding, .pcvr, judged)
+    if judged.conversion.isKnown, judged.isClicked {
+      watch(.pcvr, judged, raw.y, judged.conversion.value, logit: logit.y)
     }
   }
 
-  /// The ladder: a second alarm soon after the first, and a third, are answered by more.
+  @inline(__always)
+  private func watch(
+    _ head: RateHead, _ judged: Judged, _ prediction: Double, _ label: Double, logit: Double
+  ) {
+    guard
+      drift.add(
+        judged.account, head, prediction: prediction, label: label, logit: logit,
+        shown: judged.shown, at: judged.now)
+    else { return }
+    drift.judge(judged.account, head, shown: judged.shown, at: judged.now) {
+      take($0, head, judged)
+    }
+  }
+
   @inline(never)
+  private mutating func take(_ finding: DriftWatch.Finding, _ head: RateHead, _ judged: Judged) {
+    let (severity, subject): (Alert.Severity, AlertRecord.Subject)
+    switch finding.kind {
+    case .changed:
+      actions.rateChanges.add()
+      (severity, subject) = (.info, .rateChanged)
+    case .better:
+      actions.recoveries.add()
+      (severity, subject) = (.info, finding.isOfLoss ? .lossRecovered : .ratesRecovered)
+    case .worse:
+      actions.drifts.add()
+      (severity, subject) = (.warning, finding.isOfLoss ? .lossDrift : .ratesDrift)
+    }
+    alert(
+      judged.account, .drift, severity, subject, champion(of: judged.account), head,
+      observed: finding.after, expected: finding.before)
+    if finding.kind == .worse, drift.isResponding { respond(to: finding, head, judged) }
+  }
+
+  /// The ladder: a second alarm soon after the first, and a third, are answered by more.
   private mutating func respond(
     to finding: DriftWatch.Finding, _ head: RateHead, _ judged: Judged
   ) {
     let account = judged.account
     let champion = champion(of: account)
-    guard finding.isWorse else {
-      actions.recoveries.add()
-      alert(
-        account, .drift, .info, finding.isOfLoss ? .lossRecovered : .ratesRecovered, champion, head,
-        observed: finding.after,
-        expected: finding.before)
-      return
-    }
-    actions.drifts.add()
-    alert(
-      account, .drift, .warning, finding.isOfLoss ? .lossDrift : .ratesDrift, champion, head,
-      observed: finding.after,
-      expected: finding.before)
-    guard drift.isResponding else { return }
     let kept = drift.keep
     models[champion].forget(
       rows, of: account, keeping: head == .pctr ? Heads(kept, 1) : Heads(1, kept)
