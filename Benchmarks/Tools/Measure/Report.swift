@@ -37,17 +37,21 @@ struct Report {
   }
 
   func machine() {
-    let load = (try? String(decoding: readFile("/proc/loadavg"), as: UTF8.self)) ?? "?"
-    print(
-      "\(System.coreCount) cores, load \(load.split(separator: " ").prefix(3).joined(separator: " "))"
-        + ", medians of \(settings.rounds) rounds")
+    print("\(System.coreCount) cores, \(Report.loadText()), medians of \(settings.rounds) rounds")
   }
 
-  private func readFile(_ path: String) throws -> [UInt8] {
+  /// What else the machine does: its load averages.
+  static func loadText() -> String {
+    let load = (try? text(of: "/proc/loadavg")) ?? "?"
+    return "load \(load.split(separator: " ").prefix(3).joined(separator: " "))"
+  }
+
+  /// A small file.
+  static func text(of path: String) throws -> String {
     guard let file = fopen(path, "rb") else { throw BenchmarkFailure("no \(path)") }
     defer { fclose(file) }
-    var buffer = [UInt8](repeating: 0, count: 4096)
-    return Array(buffer[..<fread(&buffer, 1, buffer.count, file)])
+    var buffer = [UInt8](repeating: 0, count: 1 << 16)
+    return String(decoding: buffer[..<fread(&buffer, 1, buffer.count, file)], as: UTF8.self)
   }
 
   // MARK: Reading and replaying
