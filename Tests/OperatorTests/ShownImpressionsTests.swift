@@ -109,7 +109,8 @@ import Testing
     var reader = shown.take(slot.row)
     var last = -1
     while case let position = shown.next(&reader), position >= 0 {
-      let plain = try #require(waiting.removeValue(forKey: shown.id(position).string))
+      let found = waiting.removeValue(forKey: shown.id(position).string)
+      let plain = try #require(found)
       #expect(plain.time / 1_000 * 1_000 == slot.start && plain.number > last)
       last = plain.number
       let impression = shown[position]

@@ -80,6 +80,14 @@ public struct FTRL: SparseLearner {
   @inlinable @inline(__always)
   public func weights(_ coordinate: Coordinate) -> Heads { coordinate.weights }
 
+  /// A coordinate of these sums.
+  ///
+  /// - Parameter root: Square root of the sum of squared gradients; not negative.
+  @inlinable @inline(__always)
+  public func coordinate(z: Heads, root: Heads) -> Coordinate {
+    Coordinate(z: z, root: root, weights: weights(z: z, root: root))
+  }
+
   @inlinable @inline(__always)
   func weights(z: Heads, root: Heads) -> Heads {
     -excess(z) / ((root + beta) * inverseAlpha + l2)
@@ -133,7 +141,7 @@ public struct FTRL: SparseLearner {
       let z =
         coordinate.pointee.z
         + (gradient - (grown - root) * inverseAlpha * coordinate.pointee.weights)
-      coordinate.pointee = Coordinate(z: z, root: grown, weights: weights(z: z, root: grown))
+      coordinate.pointee = self.coordinate(z: z, root: grown)
     }
   }
 
@@ -147,7 +155,7 @@ public struct FTRL: SparseLearner {
     edge.replace(with: l1, where: weights .< 0)
     edge.replace(with: -l1, where: weights .> 0)
     let z = edge - weights * scale
-    return Coordinate(z: z, root: n.roots, weights: self.weights(z: z, root: n.roots))
+    return coordinate(z: z, root: n.roots)
   }
 
   /// Makes what comes count more: keeps a part of the accumulated evidence, in 0...1, and the
@@ -158,6 +166,6 @@ public struct FTRL: SparseLearner {
     // What l1 holds at 0 stays as near to its threshold as it was.
     let isZero = excess(coordinate.z) .== 0
     let z = kept.z.replacing(with: coordinate.z, where: isZero)
-    coordinate = Coordinate(z: z, root: kept.root, weights: weights(z: z, root: kept.root))
+    coordinate = self.coordinate(z: z, root: kept.root)
   }
 }

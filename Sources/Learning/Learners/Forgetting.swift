@@ -24,7 +24,7 @@ extension FTRL: ForgettingLearner {
     // What l1 holds at 0 stays as near to its threshold as it was.
     let stays = (excess(coordinate.z) .== 0) .| (parts .>= 1)
     let z = kept.z.replacing(with: coordinate.z, where: stays)
-    coordinate = Coordinate(z: z, root: kept.root, weights: weights(z: z, root: kept.root))
+    coordinate = self.coordinate(z: z, root: kept.root)
   }
 }
 

@@ -304,7 +304,7 @@ private final class BrokenModel: ContractModel {
     case .fadesOthers:
       for feature in known {
         var coordinate = model.coordinate(feature)
-        coordinate.root *= 0.999
+        coordinate = model.learner.coordinate(z: coordinate.z, root: coordinate.root * 0.999)
         model.set(coordinate, of: feature)
       }
     case .ignoresWeights: example.weights.replace(with: 1, where: example.weights .> 0)
@@ -315,12 +315,13 @@ private final class BrokenModel: ContractModel {
     case .growsWithoutBounds:
       for (feature, _) in example.features {
         var coordinate = model.coordinate(feature)
-        coordinate.z *= 1.01
+        coordinate = model.learner.coordinate(z: coordinate.z * 1.01, root: coordinate.root)
         model.set(coordinate, of: feature)
       }
     case .losesNumbers:
       if example.features.contains(where: { $0.1 == FeatureValue.limit }) {
-        model.set(FTRL.Coordinate(z: Heads(.nan, 0)), of: example.features[0].0)
+        let lost = model.learner.coordinate(z: Heads(.nan, 0), root: .zero)
+        model.set(lost, of: example.features[0].0)
       }
     case .leavesPartBehind, .startsByRow: break
     }
@@ -337,7 +338,8 @@ private final class BrokenModel: ContractModel {
     for feature in features where !known.contains(feature) {
       known.append(feature)
       guard fault == .startsByRow else { continue }
-      model.set(FTRL.Coordinate(z: Heads(repeating: 1e-9 * Double(known.count))), of: feature)
+      let z = Heads(repeating: 1e-9 * Double(known.count))
+      model.set(model.learner.coordinate(z: z, root: .zero), of: feature)
     }
   }
 

@@ -339,7 +339,7 @@ struct ModelWatch {
   }
 
   @inline(__always)
-  private func watch(
+  private mutating func watch(
     _ head: RateHead, _ judged: Judged, _ prediction: Double, _ label: Double, logit: Double
   ) {
     guard
@@ -347,6 +347,7 @@ struct ModelWatch {
         judged.account, head, prediction: prediction, label: label, logit: logit,
         shown: judged.shown, at: judged.now)
     else { return }
+    let drift = drift
     drift.judge(judged.account, head, shown: judged.shown, at: judged.now) {
       take($0, head, judged)
     }
