@@ -229,8 +229,8 @@ private final class ValueModel: ContractModel {
   @Test(arguments: seeds, [ValueRegression.Family.logNormal, .gamma])
   func valueRegression(_ seed: UInt64, _ family: ValueRegression.Family) {
     var contract = LearnerContract { ValueModel(ValueRegression(family: family)) }
-    // A value moves the logarithm of an amount: what was expected at one of 2²⁰ is beyond all
-    // amounts at another, and a gamma likelihood comes back from there by small steps.
+    // A value moves the logarithm of an amount: what is learned at 2⁻³⁰ and 1 is beyond all
+    // amounts at 2²⁰, and a gamma likelihood comes back from there by small steps.
     contract.exampleWeightMax = 50
     contract.valueMax = 4
     #expect(contract.violations(seed: seed) == [], "seed \(seed)")

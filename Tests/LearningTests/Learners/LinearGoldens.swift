@@ -97,8 +97,8 @@ private let stream: [([(UInt32, Double)], Double)] = [
       areNear(weights, [-0.0440881445639, 0.134392397507, 0.198829174256], 1e-11))
   }
 
-  /// One step moves the margin m as the flow dm/dt = 1 / (1 + eᵐ) does in the time that rate, weight
-  /// and response make; scipy.integrate.solve_ivp. From 0 by 5 it is `--sgd --invariant`'s step of
+  /// One step moves the margin m as the flow dm/dt = 1 / (1 + eᵐ) does in the time that rate,
+  /// weight and response make; scipy.integrate.solve_ivp. From 0 by 5 it is `--sgd --invariant`'s step of
   /// weight 2 (1.50333, and of weight 1 twice 1.50334; `vw_extras.py`).
   @Test(
     arguments: [
