@@ -35,11 +35,21 @@ public struct ModelUpdate: Sendable, Equatable {
     var scatter = 0.0
   }
 
+  /// Sums of numbers below it, times the values of features, are numbers.
+  static let limit = 1e200
+
   struct Weight {
     var feature: UInt32
     var heads: Heads
     var value: Double
     var spreads: Heads
+
+    /// Sums of such weights are numbers.
+    var isSane: Bool {
+      let limit = ModelUpdate.limit
+      return heads.x.magnitude < limit && heads.y.magnitude < limit && value.magnitude < limit
+        && spreads.x > 0 && spreads.x < limit && spreads.y > 0 && spreads.y < limit
+    }
   }
 
   public private(set) var account = ""
@@ -182,6 +192,13 @@ public struct ModelUpdate: Sendable, Equatable {
       default: try value.skip()
       }
     }
+    let isSane =
+      base.click.magnitude < limit && base.conversion.magnitude < limit
+      && (base.value ?? 0).magnitude < limit && base.scatter.magnitude < limit
+      && (Double.leastNormalMagnitude..<limit).contains(base.unknown)
+      && (0..<limit).contains(base.clickSpread) && (0..<limit).contains(base.conversionSpread)
+      && (0..<limit).contains(base.noise)
+    guard isSane else { throw ModelProblem("`base` has a number that none can be added to") }
     return base
   }
 

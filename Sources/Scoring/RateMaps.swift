@@ -90,7 +90,9 @@ struct RateMaps {
     _ bytes: UnsafeRawBufferPointer, _ place: Int
   ) throws(ModelProblem) -> Double {
     let number = Double(bitPattern: word(bytes, place))
-    guard number.isFinite else { throw problem("a number is not finite") }
+    guard number.magnitude < ModelUpdate.limit else {
+      throw problem("a number is not finite, or as good as not")
+    }
     return number
   }
 

@@ -148,6 +148,9 @@ public final class ScoringModel {
   }
 
   private func take(_ form: ModelForm) throws(ModelProblem) {
+    guard form.click != .probit && form.conversion != .probit || (head?.base?.noise ?? 1) > 0 else {
+      throw ModelProblem("`base` has no `noise`")
+    }
     let size = form.weightByteCount
     guard parts.weights.count % size == 0 else {
       throw ModelProblem(
@@ -156,11 +159,14 @@ public final class ScoringModel {
     try parts.maps.withUnsafeBufferPointer { (bytes) throws(ModelProblem) in
       try maps.take(UnsafeRawBufferPointer(bytes), form.calibration)
     }
-    parts.weights.withUnsafeBytes { bytes in
+    try parts.weights.withUnsafeBufferPointer { (buffer) throws(ModelProblem) in
+      let bytes = UnsafeRawBufferPointer(buffer)
       for start in stride(from: 0, to: bytes.count, by: size) {
-        weights.set(
-          ModelUpdate.weight(bytes, start, hasSpreads: form.hasSpreads),
-          hasSpreads: form.hasSpreads)
+        let weight = ModelUpdate.weight(bytes, start, hasSpreads: form.hasSpreads)
+        guard weight.isSane else {
+          throw ModelProblem("`weights`: that of feature \(weight.feature) is no number to add")
+        }
+        weights.set(weight, hasSpreads: form.hasSpreads)
       }
     }
     parts.maps.removeAll(keepingCapacity: true)

@@ -1,3 +1,4 @@
+import Events
 import Foundation
 import Scoring
 import Testing
@@ -92,6 +93,7 @@ import Testing
     rates: String = "logistic"
   ) -> String {
     record(seq, after: after, version: seq, begins: true, ends: true)
+      .replacing(#""base":{"#, with: #""base":{"noise":"3ff0000000000000","#)
       .replacing(
         #""weights":"""#,
         with: #""calibration":"\#(calibration)","rates":{"click":"\#(rates)"},"#
@@ -134,6 +136,49 @@ import Testing
     #expect(model.state == .waiting && model.score(ImpressionFeatures()) == nil)
     try model.apply(ModelUpdate(json: Self.formed(3, after: 2, "beta")))
     #expect(model.state == .ready(version: 3))
+  }
+
+  /// Records that were damaged on their way make an error or another model, never a crash or a score
+  /// that is no number.
+  @Test(arguments: ["logistic", "bayes", "probit"])
+  func damagedRecordsDoNoHarm(_ rates: String) {
+    var random = SplitMix64(seed: 71)
+    let kinds = ["none", "platt", "isotonic", "beta", "temperature"]
+    var impression = ImpressionFeatures()
+    for i in 0..<64 { impression.add(FeatureName("f\(i)"), number: Double(i) * 1e5 - 1e6) }
+    var (scores, problems) = (0, 0)
+    for round in 0..<3_000 {
+      let kind = kinds[round % kinds.count]
+      let numbers = (0..<8).map { _ in Double(Int64(bitPattern: random.next())) * 1e-18 }
+      let maps: [UInt8] =
+        switch kind {
+        case "none": []
+        case "platt": Self.bytes(1, 2, Array(numbers[..<4]))
+        default: Self.bytes(0, 0, Array(numbers[..<3])) + Self.bytes(1, 0, Array(numbers[3..<6]))
+        }
+      let size = rates == "logistic" ? 28 : 44
+      var weights = [UInt8](repeating: 1, count: 2 * size)
+      for i in weights.indices where random.next() % 8 == 0 {
+        weights[i] = UInt8(truncatingIfNeeded: random.next())
+      }
+      var text = Array(
+        Self.formed(1, after: 0, kind, maps: maps, weights: weights, rates: rates).utf8)
+      for _ in 0..<random.next() % 4 {
+        text[Int(random.next() % UInt64(text.count))] = UInt8(truncatingIfNeeded: random.next())
+      }
+      let model = ScoringModel()
+      do {
+        try model.apply(try ModelUpdate(json: String(decoding: text, as: UTF8.self)))
+        guard let score = model.score(impression) else { continue }
+        scores += 1
+        let isSane =
+          score.click > 0 && score.click < 1 && score.conversion > 0 && score.conversion < 1
+          && score.valueMicros.isFinite
+        #expect(isSane, "seed 71, round \(round): \(score)")
+      } catch { problems += 1 }
+    }
+    print("\(scores) scores, \(problems) problems")
+    #expect(scores > 300 && problems > 300)
   }
 
   /// A model goes on until everything of the next one is there.

@@ -113,8 +113,9 @@ struct ScoringScene {
       snapshots: SimulatedSnapshots(broker), commitQueue: ImmediateQueue(),
       snapshotQueue: ImmediateQueue(), options: options)
     try runner.start(now: 0)
+    // Keeping rebuilt state takes turns in which nothing is read.
     var idle = 0
-    while idle < 3 { idle = try runner.step(now: 0) == .advanced ? 0 : idle + 1 }
+    while idle < 50 { idle = try runner.step(now: 0) == .advanced ? 0 : idle + 1 }
     if mode == .replay { runner.finish(atTick: runner.core.tick) }
     while try !runner.drain(now: 0, snapshot: mode == .live) {}
     try take(topology.sinks.map(\.name))
