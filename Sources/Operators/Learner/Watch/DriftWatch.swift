@@ -11,7 +11,8 @@ import Streaming
 /// places while their mean stays. Log-odds are cut at ±5 and divided by 5: given its prediction
 /// each residual lies within an interval of length 1, as a window's bound wants it. An alarm by one
 /// lets the other begin anew. The third reads the labels alone: a model that follows a change
-/// leaves no residuals, and it is worth knowing all the same.
+/// leaves no residuals, and it is worth knowing all the same. Where it shows a change, residuals
+/// need less to be an alarm.
 ///
 /// Windows hold sums over blocks of `check_every` labels: of values in an interval of length 1 the
 /// same bound holds for such sums, whose variance contains what neighbours have in common. It does
@@ -35,8 +36,8 @@ struct DriftWatch {
       SettingDescription(
         "respond", .boolean, default: "true",
         meaning: """
-          Act on an alert: the champion forgets; at the second one within `escalation` its \
-          calibration too; at the third a challenger begins anew.
+          Act on an alert: the champion and its calibration forget; at the third one within \
+          `escalation` a challenger begins anew.
           """),
       SettingDescription(
         "delta", .number(1e-12...0.5), default: "0.0005",
@@ -61,7 +62,7 @@ struct DriftWatch {
         "warmup", .integer(0...1_000_000_000), default: "5000",
         meaning: "Labels of an account's head that are learned before predictions are watched."),
       SettingDescription(
-        "keep", .number(0...1), default: "0.5",
+        "keep", .number(0...1), default: "0.1",
         meaning: "Part of the accumulated evidence that is kept where something is forgotten."),
       SettingDescription(
         "feature_index", .number(0...100), default: "0.25",
@@ -71,7 +72,7 @@ struct DriftWatch {
           """),
       SettingDescription(
         "escalation", .duration(.minutes(1)...(.days(400))), default: "7d",
-        meaning: "Another alert within this time is answered by the next step."),
+        meaning: "Alerts count as one after the other within this time."),
     ]), default: "{}",
     meaning: "What is done when outcomes move away from predictions.")
 
@@ -98,6 +99,8 @@ struct DriftWatch {
     var level: Int64 = 0
     /// 1 from an alarm until residuals are back.
     var isAway: Int64 = 0
+    /// Blocks for which a change of the rate that was told counts as under way.
+    var changing: Int64 = 0
     /// When a change of the rate was last seen, and between which rates.
     var changedAt = Int64.min
     var low = 0.0
@@ -134,6 +137,10 @@ struct DriftWatch {
   /// Rates near those that were seen within this time are not told again: most accounts have a day.
   private static let memory = TimeSpan.days(2).milliseconds
   private static let near = 0.1
+  /// Blocks behind a told change of the rate within which further cuts are the same change.
+  private static let changing: Int64 = 128
+  /// As `delta`, for residuals while it is certain that the rate has changed.
+  private static let deltaChanging = 0.1
 
   let isOn: Bool
   let isResponding: Bool
@@ -218,10 +225,15 @@ struct DriftWatch {
     let isKnown = window.pointee.labels.width > 0
     let rate = Rate.bounded(
       (isKnown ? window.pointee.labels.mean : block.predictions) / count)
-    let change = window.pointee.labels.update(
-      block.labels, settings((rateChange > 0 ? rateChange : .infinity) * rate * count))
+    let told = (rateChange > 0 ? rateChange : .infinity) * rate * count
+    let change = window.pointee.labels.update(block.labels, settings(told, delta))
+    window.pointee.changing = max(window.pointee.changing - 1, 0)
     if change == .drift { find(changeOf: window, count, at: now, body) }
-    if window.pointee.rates.update(block.rates, settings(least * rate * count)) == .drift {
+    // That something has changed is certain: whether predictions follow is asked once, not always.
+    let isChanging = change == .drift && window.pointee.changing > 0
+    let sure = isChanging ? max(delta, DriftWatch.deltaChanging) : delta
+    let rates = settings(least * rate * count, sure)
+    if window.pointee.rates.update(block.rates, rates) == .drift {
       window.pointee.losses = ADWIN()
       let (before, after) = (window.pointee.rates.meanBefore, window.pointee.rates.meanAfter)
       find(window, before / count, after / count, isOfLoss: false, shown: shown, at: now, body)
@@ -229,9 +241,8 @@ struct DriftWatch {
     }
     // What a model expects that knows the rate and nothing else.
     let loss = Rate.logLoss(rate, rate) * count / DriftWatch.logitMax
-    guard window.pointee.losses.update(block.losses, settings(least * loss)) == .drift else {
-      return
-    }
+    let losses = settings(least * loss, sure)
+    guard window.pointee.losses.update(block.losses, losses) == .drift else { return }
     window.pointee.rates = ADWIN()
     let scale = DriftWatch.logitMax / count
     let (before, after) = (window.pointee.losses.meanBefore, window.pointee.losses.meanAfter)
@@ -239,7 +250,7 @@ struct DriftWatch {
   }
 
   /// - Parameter least: Smallest difference of two blocks that counts.
-  private func settings(_ least: Double) -> ADWIN.Settings {
+  private func settings(_ least: Double, _ delta: Double) -> ADWIN.Settings {
     ADWIN.Settings(
       delta: delta, clock: 1, part: DriftWatch.part, grace: DriftWatch.grace, least: least)
   }
@@ -288,6 +299,7 @@ struct DriftWatch {
     else { return }
     window.pointee.low = min(window.pointee.low, after)
     window.pointee.high = max(window.pointee.high, after)
+    window.pointee.changing = DriftWatch.changing
     body(Finding(kind: .changed, before: before, after: after))
   }
 

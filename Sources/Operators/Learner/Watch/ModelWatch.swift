@@ -373,7 +373,7 @@ struct ModelWatch {
     if finding.kind == .worse, drift.isResponding { respond(to: finding, head, judged) }
   }
 
-  /// The ladder: a second alarm soon after the first, and a third, are answered by more.
+  /// A third alarm soon after others is answered by more.
   private mutating func respond(
     to finding: DriftWatch.Finding, _ head: RateHead, _ judged: Judged
   ) {
@@ -385,7 +385,7 @@ struct ModelWatch {
     ) { if isPublished { rewritten.pointee.append($0) } }
     actions.forgets.add()
     alert(account, .drift, .info, .forgot, champion, head, observed: kept, expected: 1)
-    if finding.level >= 2, calibration.method != .none {
+    if calibration.method != .none {
       calibration.forget(account, head, keeping: kept, at: judged.now)
       actions.recalibrations.add()
       alert(
