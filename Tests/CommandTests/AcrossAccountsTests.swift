@@ -3,37 +3,43 @@ import Testing
 /// The shipped topologies of learning across accounts, from events to new accounts' predictions.
 @Suite struct AcrossAccountsTests {
   private let work = Workplace()
-  private let environment = ["IDENTITY_KEY": "k", "FEDERATION_KEY": "f"]
+  private let environment = [
+    "IDENTITY_KEY": "k", "FEDERATION_KEY": "f", "LEARNING_LOG": "data",
+  ]
+
+  private static let source = (
+    off: """
+      # priors:
+      #   log: { directory: "${LEARNING_LOG:-data}", topics: [priors] }
+      #   trusted: true
+    """,
+    on: """
+      priors:
+        log: { directory: "${LEARNING_LOG:-data}", topics: [priors] }
+        trusted: true
+    """
+  )
+  private static let from = (
+    off: "from: [journeys, credits]", on: "from: [journeys, credits, priors]"
+  )
+  private static let sink = (
+    off: "  # updates:\n  #   from: learner\n  #   log: { topic: updates }",
+    on: "  updates:\n    from: learner\n    log: { topic: updates }"
+  )
+  private static let enabled = (
+    off: "federate: { enabled: false,", on: "federate: { enabled: true,"
+  )
 
   /// `learning.yaml` as its comments say it is turned on.
-  private func turnedOn() throws -> String {
+  private func turnedOn(_ name: String, _ changes: [(off: String, on: String)]) throws -> String {
     var text = String(
       decoding: Workplace.read(Workplace.repository + "/Topologies/learning.yaml"), as: UTF8.self)
-    for (off, on) in [
-      (
-        """
-          # priors:
-          #   log: { directory: "${LEARNING_LOG:-data}", topics: [priors] }
-          #   trusted: true
-        """,
-        """
-          priors:
-            log: { directory: "${LEARNING_LOG:-data}", topics: [priors] }
-            trusted: true
-        """
-      ),
-      (
-        "  # updates:\n  #   from: learner\n  #   log: { topic: updates }",
-        "  updates:\n    from: learner\n    log: { topic: updates }"
-      ),
-      ("from: [journeys, credits]", "from: [journeys, credits, priors]"),
-      ("federate: { enabled: false,", "federate: { enabled: true,"),
-    ] {
-      try #require(text.contains(off), "\(off)")
-      text = text.replacing(off, with: on)
+    for change in changes {
+      try #require(text.contains(change.off), "\(change.off)")
+      text = text.replacing(change.off, with: change.on)
     }
-    work.write("on.yaml", text)
-    return "on.yaml"
+    work.write(name, text)
+    return name
   }
 
   private func generate(_ name: String, accounts: Int, seed: Int, start: String) {
@@ -64,7 +70,7 @@ import Testing
   }
 
   @Test func newAccountsBeginWithWhatOthersLearned() throws {
-    let learning = try turnedOn()
+    let learning = try turnedOn("on.yaml", [Self.source, Self.from, Self.sink, Self.enabled])
     let federate = Workplace.repository + "/Topologies/federate.yaml"
     let settings = ["operators.common.accounts_min=5", "operators.common.noise=0"]
     generate("old.jsonl", accounts: 8, seed: 1, start: "2026-01-01T00:00:00Z")
@@ -100,6 +106,37 @@ import Testing
       }
     }
     #expect(changed == 2)
+  }
+
+  /// In a local log, one topology after the other makes the topic that the next one reads.
+  @Test(arguments: [1, 2]) func runsGoRoundInALocalLog(_ partitions: Int) throws {
+    generate("old.jsonl", accounts: 8, seed: 1, start: "2026-01-01T00:00:00Z")
+    let first = try turnedOn("first.yaml", [Self.sink, Self.enabled])
+    let second = try turnedOn("second.yaml", [Self.source, Self.from, Self.sink, Self.enabled])
+    let imported = work.run(
+      "log", "import", "data", "--topic", "events", "--partitions", "\(partitions)", "old.jsonl",
+      "-q")
+    #expect(imported.status == 0, "\(imported.errors)")
+    func run(_ topology: String, _ more: String...) -> Outcome {
+      let outcome = work.run(
+        ["run", topology, "-q", "--json", "--exit-when-idle", "200ms"] + more,
+        environment: environment)
+      #expect(outcome.status == 0, "\(outcome.errors)")
+      return outcome
+    }
+    #expect(run(first).member("updates") == "8")
+    let common = run(
+      Workplace.repository + "/Topologies/federate.yaml", "--set",
+      "operators.common.accounts_min=\(partitions == 1 ? 8 : 2)", "--set",
+      "operators.common.wait=1s", "--set", "operators.common.noise=0")
+    if partitions == 1 {
+      #expect(common.member("events") == "8" && common.member("dead_letters") == "0")
+    } else {
+      // Where they do not come together, those of other partitions are refused.
+      let refused = Int(common.member("dead_letters") ?? "") ?? 0
+      #expect(refused > 0 && refused < 8, "\(common.output)")
+    }
+    #expect(run(second).member("predictions") == "0")
   }
 
   /// Not from whoever likes.

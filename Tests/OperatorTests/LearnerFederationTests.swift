@@ -10,56 +10,6 @@ import Testing
 @Suite struct LearnerFederationTests {
   private let hour = Federation.hour
 
-  // MARK: A population
-
-  /// Accounts whose clicks follow the same effects, around rates of their own.
-  private struct Population {
-    var random: SplitMix64
-
-    private mutating func unit() -> Double { Double(random.next() >> 11) * 0x1p-53 }
-
-    /// An account's impressions and clicks, with their times.
-    mutating func events(
-      of account: String, impressions: Int, from start: Int64, to end: Int64
-    ) -> [(time: Int64, json: String)] {
-      let own = -2.9 + (unit() - 0.5)
-      return (0..<impressions).flatMap { i -> [(time: Int64, json: String)] in
-        let time = start + Int64(unit() * Double(end - start))
-        let (isFeed, isVideo) = (unit() < 0.5, unit() < 0.5)
-        let hour = Double(time / Federation.hour % 24)
-        // Evening is best.
-        let day = hour >= 16 ? 0.6 : hour >= 8 ? 0 : -0.6
-        let logit = own + (isFeed ? 0.7 : -0.7) + (isVideo ? 0.4 : -0.4) + day
-        let common =
-          #""account":"\#(account)","campaign":"secret-campaign-\#(account)","#
-          + #""ad":"secret-ad-\#(i % 3)","user":"secret-user-\#(i)""#
-        let shown =
-          #"{"type":"impression","id":"i\#(i)","time":\#(time),\#(common),"price":0.001,"#
-          + #""placement":"\#(isFeed ? "feed" : "side")","#
-          + #""features":{"format":"\#(isVideo ? "video" : "image")","client":"secret-text"}}"#
-        let isClicked = unit() < Rate.sigmoid(logit)
-        guard isClicked else { return [(time, shown)] }
-        return [
-          (time, shown),
-          (
-            time + 2_000,
-            #"{"type":"click","id":"c\#(i)","time":\#(time + 2_000),\#(common),"#
-              + #""impression":"i\#(i)"}"#
-          ),
-        ]
-      }
-    }
-
-    mutating func history(
-      _ name: String, accounts: Int, impressions: Int, from start: Int64, to end: Int64
-    ) -> [[UInt8]] {
-      (0..<accounts).flatMap {
-        events(of: "\(name)\($0)", impressions: impressions, from: start, to: end)
-      }
-      .sorted { ($0.time, $0.json) < ($1.time, $1.json) }.map { Array($0.json.utf8) }
-    }
-  }
-
   private static let learner = "prior: { ctr: 0.05 }"
 
   private func run(
@@ -74,69 +24,8 @@ import Testing
     }
   }
 
-  private func priors(_ updates: [String], _ settings: String) throws -> [String] {
-    let driver = try TopologyDriver(
-      Federation.topology(settings), registry: OperatorRegistry.all)
-    for update in updates { try driver.send(update) }
-    try driver.finish()
-    return driver.outputs(of: "priors")
-  }
-
-  /// Mean log-loss of clicks, by prediction in each account's order.
-  private func loss(_ predictions: [String], first: Int) throws -> Double {
-    var (sum, count) = (0.0, 0)
-    var seen: [String: Int] = [:]
-    for text in predictions where text.contains(#""click":"#) {
-      let record = try Attributing.object(text)
-      let account = try #require(record["account"] as? String)
-      seen[account, default: 0] += 1
-      guard seen[account, default: 0] <= first else { continue }
-      let isClicked = try #require(record["click"] as? Bool)
-      sum += Rate.logLoss(isClicked ? 1 : 0, Estimating.number(record, "pctr"))
-      count += 1
-    }
-    try #require(count > 100)
-    return sum / Double(count)
-  }
-
-  // MARK: What others learned
-
-  /// The whole way: learners contribute, `federate` averages, new accounts begin with it.
-  @Test(arguments: [("mature", 0.0, 30), ("dfm", 0.5, 50)])
-  func newAccountsBeginBetter(_ delay: String, _ noise: Double, _ accounts: Int) throws {
-    let seed: UInt64 = 501
-    let learner = Self.learner + "\n    delay: \(delay)"
-    var population = Population(random: SplitMix64(seed: seed))
-    let old = population.history(
-      "old", accounts: accounts, impressions: 900, from: 0, to: 23 * hour)
-    let updates = try run(old, "enabled: true", of: "updates", learner: learner)
-    #expect(updates.count > accounts)
-    for update in updates {
-      for word in ["secret", "feed", "video", "old", "hour", "format"] {
-        #expect(!update.contains(word), "\(update)")
-      }
-    }
-    let priors = try priors(
-      updates, "accounts_min: 12\n    noise: \(noise)\n    epsilon: 1000000")
-    let prior = try #require(priors.last)
-    #expect(!prior.contains("secret") && !prior.contains("old"))
-    if noise == 0 {
-      #expect(prior.contains(#"{"feature":"placement=side","clicks":"fewer"}"#))
-    }
-    let new = population.history(
-      "new", accounts: 20, impressions: 400, from: 49 * hour, to: 71 * hour)
-    let with = try run(
-      [Array(prior.utf8)] + new, "enabled: true", of: "predictions", learner: learner)
-    let without = try run(new, "enabled: true", of: "predictions", learner: learner)
-    for first in [100, 400] {
-      let (better, worse) = (try loss(with, first: first), try loss(without, first: first))
-      print("seed \(seed), noise \(noise), first \(first): \(better) with, \(worse) without")
-      #expect(better < worse * (first == 100 ? 0.98 : 1))
-    }
-  }
-
   @Test func itIsOffByDefault() throws {
-    var population = Population(random: SplitMix64(seed: 502))
+    var population = FederatedPopulation(random: SplitMix64(seed: 502))
     let records = population.history("a", accounts: 2, impressions: 400, from: 0, to: 5 * hour)
     let prior = try self.prior(at: 1)
     #expect(try run([prior] + records, "enabled: false", of: "updates").isEmpty)
@@ -214,10 +103,10 @@ import Testing
     expect("newest", Rate.logit(0.2) + 0.5)
   }
 
-  /// What an update says can be recomputed from what was shown and clicked, and is never too long.
+  /// An update is never too long, and names nobody.
   @Test func updatesAreShort() throws {
     let seed: UInt64 = 503
-    var population = Population(random: SplitMix64(seed: seed))
+    var population = FederatedPopulation(random: SplitMix64(seed: seed))
     let records = population.history("a", accounts: 3, impressions: 600, from: 0, to: 6 * hour)
     let updates = try run(records, "enabled: true, weight_limit: 0.2", of: "updates")
     #expect(updates.count >= 6)
@@ -241,6 +130,52 @@ import Testing
     }
   }
 
+  /// The rate that an account tells is that of its labels: counted here.
+  @Test func ratesAreThoseOfTheLabels() throws {
+    let seed: UInt64 = 504
+    var population = FederatedPopulation(random: SplitMix64(seed: seed))
+    let records = population.history("a", accounts: 3, impressions: 900, from: 0, to: 2 * hour - 1)
+    let end = #"{"type":"heartbeat","time":"# + "\(2 * hour)}"
+    let all = records + [Array(end.utf8)]
+    // Of an impression that was clicked there is another record, when its conversion is known.
+    let labels = try run(all, "enabled: true", of: "predictions").filter {
+      $0.contains(#""click":false"#)
+        || ($0.contains(#""click":true"#) && !$0.contains(#""conversion":"#))
+    }
+    let updates = try run(all, "enabled: true", of: "updates")
+    #expect(updates.count == 6)
+    let group = Array("accounts".utf8).withUnsafeBufferPointer { Hash.text($0) }
+    for account in ["a0", "a1", "a2"] {
+      let name = Array(account.utf8).withUnsafeBufferPointer { Hash.text($0) }
+      let contributor = KeyedHash(secret: "").hash(NameTable.mix(0, name), group, 0)
+      let own = labels.filter { $0.hasPrefix(#"{"account":"\#(account)","#) }
+      var counts = (clicks: 0.0, labels: 0.0)
+      for round in 1...2 as ClosedRange<Int64> {
+        for label in own {
+          let time = try Estimating.number(Attributing.object(label), "time")
+          guard time <= Double(round * hour), time > Double((round - 1) * hour) else { continue }
+          counts.labels += 1
+          if label.contains(#""click":true"#) { counts.clicks += 1 }
+        }
+        let text = try #require(
+          updates.first {
+            $0.contains(String(contributor, radix: 16)) && $0.contains(#""time":\#(round * hour),"#)
+          })
+        let payload = try #require(try Attributing.object(text)["payload"] as? [String: Any])
+        let vector = try #require(payload["vector"] as? [Int]).map { Double($0) / 0x1p30 }
+        let logit = Elementary.log(
+          (counts.clicks + 0.5) / (counts.labels - counts.clicks + 0.5))
+        let distance = (logit - Rate.logit(0.01)) / 4
+        let scale = (1.0 / 3).squareRoot()
+        #expect((vector[0] - 0.4 * scale).magnitude < 1e-8)
+        #expect((vector[1] - 0.6 * scale * distance).magnitude < 1e-8, "\(account), \(round)")
+        #expect((vector[2] - 0.3 * scale * distance * distance).magnitude < 1e-8)
+        // What was told counts half from then on.
+        counts = (counts.clicks / 2, counts.labels / 2)
+      }
+    }
+  }
+
   @Test(arguments: [
     ("champion: { a: { algorithm: bayes } }", "ftrl"),
     ("features: [campaign, hour]", "bias"),
@@ -259,7 +194,7 @@ import Testing
   // MARK: The contract
 
   private func history(_ seed: UInt64, _ accounts: Int = 3) throws -> [[UInt8]] {
-    var population = Population(random: SplitMix64(seed: seed))
+    var population = FederatedPopulation(random: SplitMix64(seed: seed))
     var records = population.history(
       "a", accounts: accounts, impressions: 170, from: 0, to: 3 * hour)
     for (place, mean) in [(records.count / 3, 0.1), (records.count / 2, 0.2)] {

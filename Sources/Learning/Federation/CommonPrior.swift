@@ -101,7 +101,7 @@ public struct RoundRelease: Sendable {
   }
 
   /// Means over all accounts, those that do not know a feature counted as 0; then each head's all
-  /// together toward 0, by the part of their scatter that is noise.
+  /// together toward 0, by the part of their scatter that noise may be.
   private func weights(_ sum: [Double], _ accounts: Double) -> [Heads] {
     let unit = 1 / (layout.weightScale * accounts)
     var weights = (0..<layout.slots).map { slot in
