@@ -47,7 +47,7 @@ import Testing
   }
 
   @Test(
-    arguments: ["rekey", "pacing", "learning", "scoring", "live-learning", "federate"],
+    arguments: ["rekey", "pacing", "learning", "scoring", "live-lean", "federate"],
     CheckedTopology.DescriptionForm.allCases)
   func shippedTopologiesAreDescribed(
     _ name: String, _ form: CheckedTopology.DescriptionForm

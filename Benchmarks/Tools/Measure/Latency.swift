@@ -13,7 +13,7 @@ import Support
 #endif
 
 /// How long an event is in the process before what it changes is predicted from: replays of
-/// `live-learning.yaml` at full speed, every impression, click and conversion timed by an operator
+/// `live.yaml` at full speed, every impression, click and conversion timed by an operator
 /// that stands behind `learner`.
 ///
 /// Two times end with an event's walk through the learner. One begins when the log handed over the
@@ -37,7 +37,7 @@ enum Latency {
     let isPinned = System.useCores(1)
     defer { System.useCores(System.coreCount) }
     print(
-      "\nlatency to the updated prediction, live-learning.yaml at full speed, one core"
+      "\nlatency to the updated prediction, live.yaml at full speed, one core"
         + "\(isPinned ? "" : " (not pinned)"), µs; exact, medians of \(settings.rounds) rounds")
     print(
       "  " + "records a fetch, from".padding(to: 34) + "% of events".left(to: 12)
@@ -109,7 +109,7 @@ enum Latency {
 
   private static func topology() throws -> CheckedTopology {
     let root = #filePath.split(separator: "/").dropLast(4).map { "/" + $0 }.joined()
-    let path = root + "/Topologies/live-learning.yaml"
+    let path = root + "/Topologies/live.yaml"
     let text = try Report.text(of: path)
     guard let start = text.firstRange(of: "\noperators:\n"),
       let end = text.firstRange(of: "\n# Where results go.")

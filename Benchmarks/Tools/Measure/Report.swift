@@ -73,7 +73,7 @@ struct Report {
     try Histories.writeMarket(records: settings.events, to: market)
     let topology = try Jobs.tally()
     let attribution = try Jobs.attribution()
-    let live = try Jobs.live()
+    let (live, lean) = (try Jobs.live(), try Jobs.lean())
     let parts: [(String, Jobs.AttributionPart)] = [
       ("unique", .unique), ("people", .people), ("journeys", .journeys), ("credits", .credits),
     ]
@@ -109,6 +109,7 @@ struct Report {
           try Jobs.replay(attribution, file: file, to: directory + "/out").cost
         }
       }
+      try round("lean") { try Jobs.replay(lean, file: market, to: directory + "/out").cost }
       try round("live") { try Jobs.replay(live, file: market, to: directory + "/out").cost }
     }
     let elapsed = costs.mapValues { System.median($0.map(\.seconds)) }
@@ -142,9 +143,11 @@ struct Report {
       show("replay attribution.yaml from .jsonl", "attribution" + users)
     }
     // A market's events are shorter: its own bytes, not those of the history above.
-    show(
-      "replay live.yaml, a market's .jsonl", "live",
-      gigabytes: Double(System.fileBytes(market)) / 1e9)
+    for name in ["lean", "live"] {
+      show(
+        "replay \(name == "live" ? name : "live-lean").yaml, a market's .jsonl", name,
+        gigabytes: Double(System.fileBytes(market)) / 1e9)
+    }
     print("  GB/s, events/s and ns/event are of CPU time, all threads together")
   }
 

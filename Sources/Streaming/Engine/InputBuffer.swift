@@ -52,7 +52,7 @@ final class InputBuffer {
   }
 
   static let windowSize = 256
-  static let chunkRecords = 4096
+  static let chunkRecords = 256
   static let rejectedTime = Int64.min
   /// After so many records it shows whether a topic is keyed as its source says.
   static let judgedRecords = 1_000
