@@ -227,64 +227,12 @@ public struct Learner: Operator {
     group.deallocate()
   }
 
-  /// What an impression waits for: its click, what is looked at before its conversion's label is
-  /// final, and that.
-  private static func stages(
-    _ method: DelayMethod, _ settings: Settings, slack: Int64
-  ) throws(SettingProblem) -> [PendingImpressions.Stage] {
-    let (click, conversion) = (
-      settings.duration("click_window").milliseconds,
-      settings.duration("conversion_window").milliseconds
-    )
-    let wait = settings.duration("wait").milliseconds
-    guard method != .esDFM || wait < conversion else {
-      throw SettingProblem(
-        setting: "wait", message: "`wait` is not shorter than `conversion_window`")
-    }
-    let hour = MaturingEvidence.hour
-    var stages = [
-      // Short, so that labels become known one after the other and not very many at once.
-      PendingImpressions.Stage(
-        slot: max(click / 360 / 1_000 * 1_000, 1_000), wait: click &+ slack)
-    ]
-    for age in method.looks(window: conversion, wait: wait) {
-      // Short beside the age, so that those of a slot are looked at when they are nearly as old.
-      let slot = min(max(age / 6 / 60_000 * 60_000, 60_000), hour)
-      stages.append(PendingImpressions.Stage(slot: slot, wait: age))
-    }
-    stages.append(PendingImpressions.Stage(slot: hour, wait: conversion &+ slack))
-    return stages
-  }
-
-  private static func models(
-    _ settings: Settings
-  ) throws(SettingProblem) -> [(name: String, settings: Settings)] {
-    let champion = settings.structures("champion")
-    let challengers = settings.structures("challengers")
-    guard champion.count == 1 else {
-      throw SettingProblem(
-        setting: "champion",
-        message: "`champion` names \(champion.count) models; expected exactly one")
-    }
-    guard challengers.count < modelsMax else {
-      throw SettingProblem(
-        setting: "challengers",
-        message: "`challengers` names \(challengers.count) models; expected at most 7")
-    }
-    guard !challengers.contains(where: { $0.name == champion[0].name }) else {
-      throw SettingProblem(
-        setting: "challengers",
-        message: "`challengers` names `\(champion[0].name)`, which is the champion")
-    }
-    return champion + challengers
-  }
-
   // MARK: Events
 
   public mutating func process(_ entry: borrowing Entry) {
     // Behind `timers` of the same entry nothing is given back.
     if !entry.isClock { pending.beginEntry() }
-    federation.take(entry)
+    if federation.isOn { federation.take(entry) }
     for i in 0..<interactions.count {
       let interaction = interactions.address(i)
       guard interaction.pointee.kind == .event, let event = interaction.pointee.event else {
@@ -703,15 +651,20 @@ public struct Learner: Operator {
     }
     progress.update(outcome.account).pointee.learned &+=
       (outcome.click.isKnown ? 1 : 0) + (outcome.conversion.isKnown ? 1 : 0)
-    federation.count(
-      outcome.account, click: outcome.click, conversion: outcome.conversion,
-      isClicked: outcome.isClicked, at: now)
+    // Asked here: called for nothing they would be copied first.
+    if federation.isOn {
+      federation.count(
+        outcome.account, click: outcome.click, conversion: outcome.conversion,
+        isClicked: outcome.isClicked, at: now)
+    }
     watch.judge(
       ModelWatch.Judged(
         account: outcome.account, ad: outcome.ad, shown: outcome.shown,
         now: now.milliseconds, isClicked: outcome.isClicked, click: outcome.click,
         conversion: outcome.conversion))
-    publisher.judged(example, ad: outcome.ad, of: outcome.account, at: now)
+    if publisher.isOn {
+      publisher.judged(example, ad: outcome.ad, of: outcome.account, at: now)
+    }
   }
 
   public mutating func finish(_ entry: borrowing Entry) {
@@ -780,22 +733,5 @@ public struct Learner: Operator {
     publisher.digest(into: &sum)
     federation.digest(into: &sum)
     digest = sum
-  }
-}
-
-extension Settings {
-  /// The entries of a mapping from names to settings of their own.
-  fileprivate func structures(_ name: String) -> [(name: String, settings: Settings)] {
-    guard case .mapping(let entries) = self[name] else {
-      preconditionFailure("`\(name)` is described as a mapping")
-    }
-    return entries.map { entry in
-      guard case .mapping(let values) = entry.value else {
-        preconditionFailure("the entries of `\(name)` are described as mappings")
-      }
-      return (
-        entry.name, Settings(Dictionary(values.map { ($0.name, $0.value) }) { $1 })
-      )
-    }
   }
 }
