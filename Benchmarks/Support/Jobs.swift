@@ -20,6 +20,8 @@ public enum Jobs {
 
   public static func live() throws -> CheckedTopology { try shipped("live") }
 
+  public static func lean() throws -> CheckedTopology { try shipped("live-lean") }
+
   /// A shipped topology, from the checkout that this was built from.
   private static func shipped(_ name: String) throws -> CheckedTopology {
     let root = #filePath.split(separator: "/").dropLast(3).map { "/" + $0 }.joined()

@@ -27,12 +27,20 @@ final class OutputTopics {
 
   func name(of record: OutputBuffer.Record) -> String { topics[Int(record.sink)].name }
 
-  /// Hands a record to the client; its error where it is not taken.
+  /// Hands a record to the client; its error where it is not taken. One for every partition may have
+  /// been taken by some.
   func produce(
     _ record: OutputBuffer.Record, of buffer: OutputBuffer, from partition: Int32
   ) -> rd_kafka_resp_err_t? {
     let sink = Int(record.sink)
     let key = buffer.key(of: record)
+    if outputs[sink].isForAll, let keying = outputs[sink].keying {
+      let value = buffer.value(of: record)
+      for target in 0..<Int32(keying.partitions) {
+        if let error = topics[sink].produce(target, key: key, value: value) { return error }
+      }
+      return nil
+    }
     var target = partition
     // Without a key it is for everybody in the partition that it comes from.
     if let keying = outputs[sink].keying, !key.isEmpty {

@@ -107,3 +107,13 @@ public struct Block256: Block {
 
   @inlinable public init() {}
 }
+
+/// 768 doubles.
+@frozen
+public struct Block768: Block {
+  @usableFromInline var e0 = Block256()
+  @usableFromInline var e1 = Block256()
+  @usableFromInline var e2 = Block256()
+
+  @inlinable public init() {}
+}

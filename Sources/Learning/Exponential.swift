@@ -38,6 +38,28 @@ extension Elementary {
     return exponential(x - n * ln2High, -(n * ln2Low)) * power(k)
   }
 
+  /// eˣ of two numbers side by side, to the bit what `exp` says of each; |x| < 708.
+  @inlinable @inline(__always)
+  static func exp(_ x: SIMD2<Double>) -> SIMD2<Double> {
+    let shifted = x * 1.4426950408889634 + rounder
+    let k = unsafeBitCast(shifted, to: SIMD2<UInt64>.self) &- rounder.bitPattern
+    let n = shifted - rounder
+    let power = unsafeBitCast((k &+ 1023) &<< 52, to: SIMD2<Double>.self)
+    let (high, low) = (x - n * ln2High, -(n * ln2Low))
+    let r = high + low
+    let square = r * r
+    var even = 2.0914686968086876e-09 * square + 2.75572736431103e-07
+    even = even * square + 2.4801587325547743e-05
+    even = even * square + 0.0013888888888883748
+    even = even * square + 0.04166666666666667
+    even = even * square + 0.5
+    var odd = 2.5105217004720745e-08 * square + 2.7557255400206422e-06
+    odd = odd * square + 0.00019841269874820627
+    odd = odd * square + 0.008333333333326136
+    odd = odd * square + 0.1666666666666667
+    return (1 + (high + (low + square * (even + odd * r)))) * power
+  }
+
   @usableFromInline @inline(never)
   static func exponentialAtTheEdge(_ x: Double) -> Double {
     if x > 709.79 { return .infinity }

@@ -10,6 +10,7 @@ public enum OperatorRegistry {
     OperatorType(Attribution.self),
     OperatorType(Bids.self),
     OperatorType(Deduplicate.self),
+    OperatorType(Federate.self),
     OperatorType(Identity.self),
     OperatorType(Journeys.self),
     OperatorType(Learner.self),

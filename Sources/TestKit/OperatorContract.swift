@@ -151,7 +151,7 @@ public struct OperatorContract {
 
   private func checkSnapshots(_ records: [[UInt8]], _ choice: inout SeededChoice) throws -> String?
   {
-    let inputs = [LogInput(source: "", topic: "events")]
+    let inputs = [topology.anySource]
     let whole = try PartitionDriver(
       resuming: SimulatedBroker(inputs: inputs), topology, registry: registry, mutant: mutant)
     try whole.send(records)

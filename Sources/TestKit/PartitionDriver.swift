@@ -20,13 +20,13 @@ public final class PartitionDriver {
   ///   - fetchLimit: Most records per fetch, drawn anew for each: where batches are cut.
   public convenience init(
     _ topology: CheckedTopology, registry: [OperatorType],
-    inputs: [LogInput] = [LogInput(source: "", topic: "events")], mutant: String? = nil,
+    inputs: [LogInput]? = nil, mutant: String? = nil,
     fetchLimit: @escaping @Sendable () -> Int = { Int.max }
   ) throws {
     let options = RunnerOptions(mode: .replay)
     try self.init(
-      topology, registry: registry, broker: SimulatedBroker(inputs: inputs), options: options,
-      mutant: mutant, fetchLimit: fetchLimit)
+      topology, registry: registry, broker: SimulatedBroker(inputs: inputs ?? [topology.anySource]),
+      options: options, mutant: mutant, fetchLimit: fetchLimit)
   }
 
   /// A live partition that goes on where the one before it on this broker stopped.
@@ -114,5 +114,12 @@ public final class PartitionDriver {
   /// Bytes of an operator's rows.
   public func stateBytes(of name: String) -> Int {
     runner.core.store.byteCounts.first { $0.section == name }?.bytes ?? 0
+  }
+}
+
+extension CheckedTopology {
+  /// What stands in for every source, as the files of a replay do: trusted where one of them is.
+  var anySource: LogInput {
+    LogInput(source: "", topic: "events", trusted: topology.sources.contains(where: \.trusted))
   }
 }

@@ -34,7 +34,7 @@ public struct Replaying {
     _ records: [[UInt8]], fetchLimit: Int = 4096, commitEvents: Int = 65_536,
     publishAtEnd: Bool = false, mutant: String? = nil
   ) throws -> RunOutcome {
-    let broker = SimulatedBroker(inputs: [LogInput(source: "", topic: "events")])
+    let broker = SimulatedBroker(inputs: [topology.anySource])
     for record in records { broker.append(record) }
     return try run(
       broker, mode: .replay, fetchLimit: fetchLimit, commitEvents: commitEvents,

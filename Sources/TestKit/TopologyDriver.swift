@@ -19,10 +19,10 @@ public final class TopologyDriver {
   /// - Throws: What operators have against their settings.
   public init(
     _ topology: CheckedTopology, registry: [OperatorType],
-    inputs: [LogInput] = [LogInput(source: "", topic: "events")]
+    inputs: [LogInput]? = nil
   ) throws {
     self.topology = topology
-    broker = SimulatedBroker(inputs: inputs)
+    broker = SimulatedBroker(inputs: inputs ?? [topology.anySource])
     // Each event is committed at once, so that its outputs can be looked at.
     runner = try PartitionRunner(
       topology: topology, registry: registry, log: broker.open(), snapshots: nil,

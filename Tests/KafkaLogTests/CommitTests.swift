@@ -60,6 +60,30 @@ import Testing
     log.close()
   }
 
+  /// A prior is for everybody: it stands in every partition, from whichever it comes.
+  @Test func whatIsForAllGoesToEveryPartition() throws {
+    let mock = try MockCluster(topics: [("events", 3), ("priors", 3), ("g-journal", 3)])
+    let cluster = try KafkaCluster(mock.settings())
+    var output = LogOutput(
+      sink: "priors", topic: "priors", compacted: false,
+      keying: Keying(hash: .murmur2, partitions: 3))
+    output.isForAll = true
+    let log = try cluster.partitionLog(
+      partition: 1, inputs: [LogInput(source: "events", topic: "events", partition: 1)],
+      outputs: [output])
+    #expect(try log.committed() == nil)
+    try log.commit(transaction(1, [5], [("", "first"), ("", "second")]))
+    log.close()
+    for partition in 0..<3 as Range<Int32> {
+      let reading = try cluster.partitionLog(
+        partition: partition,
+        inputs: [LogInput(source: "priors", topic: "priors", partition: partition)], outputs: [])
+      try reading.seek(0, to: 0)
+      #expect(try reading.values() == ["first", "second"], "partition \(partition)")
+      reading.close()
+    }
+  }
+
   /// What no snapshot needs is looked for beside the partition's own recovery.
   @Test func theJournalMayBeReadBySeveralAtOnce() throws {
     let mock = try mock()

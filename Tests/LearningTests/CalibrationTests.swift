@@ -101,6 +101,12 @@ import Testing
       (0.05, 0.0227272727), (0.25, 0.0952380952), (0.5, 0.2208835341), (0.75, 0.4),
       (0.95, 0.6578947368),
     ] { expect(golden(p), near: expected, within: 1e-8) }
+    var levels: [Double] = []
+    for point in CalibrationTests.points {
+      let level = golden(point.probability)
+      if level - (levels.last ?? -1) > 1e-6 { levels.append(level) }
+    }
+    #expect(levels.count == 27)
     let binned = IsotonicCalibration.fit(CalibrationTests.histogram.points)
     for p in [0.05, 0.25, 0.5, 0.75, 0.95] {
       #expect((binned(p) - golden(p)).magnitude < 0.06, "\(p): \(binned(p))")

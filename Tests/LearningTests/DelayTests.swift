@@ -192,6 +192,8 @@ import Testing
     }
     let steps = ProductLimit.survival(times: times, isEvent: isEvent)
     #expect(steps.count == 209)
+    // ExponentialFitter's scale: the sample is the oracle's.
+    expect(times.reduce(0, +) / 209, near: 3.37205519, within: 1e-8)
     func survival(_ time: Double) -> Double { steps.last { $0.time <= time }?.value ?? 1 }
     for (time, expected) in [(1.0, 0.7148883724), (3, 0.4401726237), (6, 0.1734252579)] {
       expect(survival(time), near: expected, within: 1e-9)

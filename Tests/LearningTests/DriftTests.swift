@@ -61,6 +61,19 @@ import Testing
     #expect((detector.mean - 0.35).magnitude < 0.05 && detector.width < 1400)
   }
 
+  /// What is certain and too small to matter is no drift, and stays in the window.
+  @Test func adwinIgnoresSmallDifferences() {
+    let seed: UInt64 = 31
+    var random = SplitMix64(seed: seed)
+    let values = (0..<40_000).map { i in random.unit() < (i < 20_000 ? 0.2 : 0.23) ? 1.0 : 0 }
+    #expect(run(ADWIN.self, .init(), values).drifts.count >= 1, "seed \(seed)")
+    #expect(run(ADWIN.self, .init(least: 0.06), values).drifts.isEmpty, "seed \(seed)")
+    var detector = ADWIN()
+    for value in values { _ = detector.update(value, .init(least: 0.06)) }
+    #expect(detector.width == 40_000)
+    #expect(run(ADWIN.self, .init(least: 0.06), DriftTests.stream).drifts.first == 1087)
+  }
+
   /// The window's mean and variance are those of its observations, however they were bucketed.
   @Test func adwinCountsItsWindow() {
     let seed: UInt64 = 21

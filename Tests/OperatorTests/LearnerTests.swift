@@ -47,11 +47,14 @@ import Testing
       #expect(Estimating.number(prediction, "pctcvr") == 0.25)
       #expect(prediction["click"] == nil && prediction["conversion"] == nil)
     }
-    // The window, what may be late, and the end of the slot of one minute.
-    try scene.advance(6 * minute + 4 * second)
+    // The window, what may be late, and the end of the slot of one second.
+    try scene.advance(5 * minute + 5 * second)
     #expect(try scene.predictions().isEmpty)
-    try scene.advance(6 * minute + 5 * second)
-    let known = try scene.predictions()
+    try scene.advance(5 * minute + 6 * second)
+    var known = try scene.predictions()
+    #expect(known.map { $0["id"] as? String } == ["i1"])
+    try scene.advance(5 * minute + 7 * second)
+    known += try scene.predictions()
     #expect(known.map { $0["id"] as? String } == ["i1", "i2"])
     #expect(known.allSatisfy { $0["click"] as? Bool == false })
     #expect(known.allSatisfy { Estimating.number($0, "pctr") == 0.5 })

@@ -158,7 +158,7 @@ struct NaiveLearner {
   }
 
   private mutating func wait(_ id: String, from time: Int64, isConversion: Bool) {
-    let length: Int64 = isConversion ? 3_600_000 : 60_000
+    let length: Int64 = isConversion ? 3_600_000 : 1_000
     let start = time / length * length
     let kind = isConversion ? 1 : 0
     if let slot = open[kind], slot.start == start { return slot.ids.append(id) }

@@ -80,7 +80,10 @@ struct KnownMarket {
   }
 
   /// The learner behind no more than what it needs. Only streams in `sinks` are published.
-  static func topology(_ settings: String, sinks: [String]) throws -> CheckedTopology {
+  static func topology(
+    _ settings: String, sinks: [String], clickWindow: String = "1m",
+    features: String = #"bias, ad, "features.*""#
+  ) throws -> CheckedTopology {
     let lines = sinks.map { "  \($0): { from: learner, log: { topic: \($0) } }" }
     return try CheckedTopology.parse(
       text: """
@@ -95,9 +98,9 @@ struct KnownMarket {
           learner:
             operator: learner
             from: [journeys, credits]
-            click_window: 1m
+            click_window: \(clickWindow)
             conversion_window: 2m
-            features: [bias, ad, "features.*"]
+            features: [\(features)]
             \(settings)
         sinks:
         \(lines.joined(separator: "\n"))
@@ -114,9 +117,11 @@ final class WatchScene {
 
   init(
     _ settings: String, seed: UInt64, base: Double = -1.5, step: Int64 = 100,
-    sinks: [String] = ["alerts", "scores"]
+    sinks: [String] = ["alerts", "scores"], clickWindow: String = "1m",
+    features: String = #"bias, ad, "features.*""#
   ) throws {
-    let topology = try KnownMarket.topology(settings, sinks: sinks)
+    let topology = try KnownMarket.topology(
+      settings, sinks: sinks, clickWindow: clickWindow, features: features)
     driver = try PartitionDriver(topology, registry: OperatorRegistry.all)
     market = KnownMarket(seed: seed, base: base, step: step)
     self.sinks = sinks

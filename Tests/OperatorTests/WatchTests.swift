@@ -75,6 +75,45 @@ import Testing
     #expect(scene.driver.counter("learner.forgets") == scene.driver.counter("learner.drifts"))
   }
 
+  /// A change that the model follows leaves no residuals, and is told all the same: once for every
+  /// fifth or so that it is worth.
+  @Test(arguments: [401, 402, 403] as [UInt64])
+  func aChangeThatTheModelFollowsIsTold(_ seed: UInt64) throws {
+    let scene = try WatchScene("prior: { ctr: 0.2, cvr: 0.2 }", seed: seed)
+    try scene.run(15_000)
+    #expect(try scene.alerts("drift").isEmpty)
+    let change = scene.market.now
+    // From 0.21 to 0.28.
+    try scene.run(25_000) { i in .init(shift: 0.405 * min(Double(i) / 20_000, 1)) }
+    let alerts = try scene.alerts("drift")
+    let told = alerts.filter {
+      ($0["message"] as? String)?.hasPrefix("outcomes are more or less frequent") == true
+    }
+    let found = try #require(told.first)
+    let delay = Int(Estimating.number(found, "time") - Double(change)) / 100
+    print("seed \(seed): \(told.count) times, first \(delay) impressions after it began")
+    #expect(found["severity"] as? String == "info" && found["head"] as? String == "pctr")
+    let (before, after) = (
+      Estimating.number(found, "expected"), Estimating.number(found, "observed")
+    )
+    #expect(before > 0.18 && before < 0.24 && after > 1.2 * before && after < 0.32)
+    #expect(delay < 24_000 && told.count <= 2)
+    #expect(scene.driver.counter("learner.rate_changes") == Int64(told.count))
+  }
+
+  /// Rates that come and go are told when they come, not every time.
+  @Test func whatComesAgainIsToldOnce() throws {
+    let scene = try WatchScene(
+      "prior: { ctr: 0.2, cvr: 0.2 }\n    drift: { respond: false }", seed: 5)
+    try scene.run(8_000)
+    for round in 0..<6 {
+      try scene.run(4_000) { _ in .init(shift: round % 2 == 0 ? 0.7 : 0) }
+    }
+    let changes = try #require(scene.driver.counter("learner.rate_changes"))
+    print("\(changes) changes told of 6")
+    #expect(changes >= 1 && changes <= 2)
+  }
+
   /// A feature means the opposite from now on, and as many are clicked as before.
   @Test(arguments: [1, 2, 3] as [UInt64])
   func aChangeOfMeaningIsFound(_ seed: UInt64) throws {
@@ -102,6 +141,27 @@ import Testing
       labels += 12_000
     }
     #expect(alarms == 0, "of \(labels) labels")
+  }
+
+  /// Labels that wait long: thousands of predictions share what the model did not know yet. Neither
+  /// that it comes to its labels behind the first wait, nor its errors later, are findings.
+  @Test(arguments: [411, 412] as [UInt64])
+  func waitingForLabelsLooksLikeNoChange(_ seed: UInt64) throws {
+    let scene = try WatchScene("", seed: seed, step: 400, clickWindow: "30m")
+    try scene.run(24_000)
+    let alerts = try scene.alerts("drift")
+    print("seed \(seed): \(alerts.map { $0["message"] ?? "" })")
+    #expect(alerts.isEmpty)
+  }
+
+  /// One change is one alarm: what was predicted before the answer does not ask for the next step.
+  @Test(arguments: [421, 422, 423] as [UInt64])
+  func oneChangeIsAnsweredOnce(_ seed: UInt64) throws {
+    let scene = try WatchScene(Self.drift, seed: seed, clickWindow: "10m")
+    try scene.run(20_000)
+    try scene.run(12_000) { _ in .init(shift: 1) }
+    #expect(scene.driver.counter("learner.drifts") == 1)
+    #expect(scene.driver.counter("learner.forgets") == 1)
   }
 
   /// Every alarm soon after another is answered by more.

@@ -39,7 +39,11 @@ struct WholeHistories {
       settings.idleClock = false
       var simulation = FaultSimulation(
         topology: topology, registry: OperatorRegistry.all,
-        inputs: [LogInput(source: "events", topic: "events")], history: [records], seed: seed,
+        inputs: [
+          LogInput(
+            source: "events", topic: "events",
+            trusted: topology.topology.sources.contains(where: \.trusted))
+        ], history: [records], seed: seed,
         settings: settings)
       let report = simulation.run(expectedDigest: try replaying.run(records).digest)
       #expect(report.failure == nil, "seed \(seed)")

@@ -47,7 +47,7 @@ import Testing
   }
 
   @Test(
-    arguments: ["rekey", "pacing", "learning", "scoring", "live-learning"],
+    arguments: ["rekey", "pacing", "learning", "scoring", "live-lean", "federate"],
     CheckedTopology.DescriptionForm.allCases)
   func shippedTopologiesAreDescribed(
     _ name: String, _ form: CheckedTopology.DescriptionForm
@@ -111,6 +111,7 @@ import Testing
     try expect(shipped("pacing").settingsReference, golden: "pacing.settings")
     try expect(shipped("learning").settingsReference, golden: "learning.settings")
     try expect(shipped("live").settingsReference, golden: "loop.settings")
+    try expect(shipped("federate").settingsReference, golden: "federate.settings")
     try expect(SettingsReference.text(for: registry), golden: "all.settings")
   }
 

@@ -7,8 +7,11 @@ import Support
 /// Nothing reads its predictions.
 enum LearnerCost {
   static func report(_ settings: Report.Settings) throws {
-    let file = "\(settings.directory)/events-\(settings.events).jsonl"
-    let history = Histories.settings(records: settings.events)
+    let file = "\(settings.directory)/learner-\(settings.events).jsonl"
+    // Few conversions, or most of the time went to credits: some users of these histories have very
+    // many clicks, and each conversion credits all of them.
+    var history = Histories.settings(records: settings.events, usersPerAccount: 125_000)
+    history.shares.conversion = 15
     try Histories.write(history, to: file)
     var impressions = 0
     Histories.forEach(history) { _, record in

@@ -37,7 +37,7 @@ enum Measure {
     usage: measure [--events N] [--rounds N] [--state MIB] [--directory DIR] [--only PART]
            measure count [--update]
            measure delay [--seeds N] [--days N] [--impressions PER-DAY] [--directory DIR]
-      PART: reading, learner, cores, snapshot
+      PART: reading, learner, latency, cores, snapshot
     """
 
   private static func report(_ arguments: inout [String]) throws {
@@ -59,6 +59,7 @@ enum Measure {
     report.machine()
     if settings.only ?? "reading" == "reading" { try report.reading() }
     if settings.only ?? "learner" == "learner" { try LearnerCost.report(settings) }
+    if settings.only ?? "latency" == "latency" { try Latency.report(settings) }
     if settings.only ?? "cores" == "cores" { try report.cores() }
     if settings.only ?? "snapshot" == "snapshot" { try report.snapshot() }
   }

@@ -37,17 +37,21 @@ struct Report {
   }
 
   func machine() {
-    let load = (try? String(decoding: readFile("/proc/loadavg"), as: UTF8.self)) ?? "?"
-    print(
-      "\(System.coreCount) cores, load \(load.split(separator: " ").prefix(3).joined(separator: " "))"
-        + ", medians of \(settings.rounds) rounds")
+    print("\(System.coreCount) cores, \(Report.loadText()), medians of \(settings.rounds) rounds")
   }
 
-  private func readFile(_ path: String) throws -> [UInt8] {
+  /// What else the machine does: its load averages.
+  static func loadText() -> String {
+    let load = (try? text(of: "/proc/loadavg")) ?? "?"
+    return "load \(load.split(separator: " ").prefix(3).joined(separator: " "))"
+  }
+
+  /// A small file.
+  static func text(of path: String) throws -> String {
     guard let file = fopen(path, "rb") else { throw BenchmarkFailure("no \(path)") }
     defer { fclose(file) }
-    var buffer = [UInt8](repeating: 0, count: 4096)
-    return Array(buffer[..<fread(&buffer, 1, buffer.count, file)])
+    var buffer = [UInt8](repeating: 0, count: 1 << 16)
+    return String(decoding: buffer[..<fread(&buffer, 1, buffer.count, file)], as: UTF8.self)
   }
 
   // MARK: Reading and replaying
@@ -69,7 +73,7 @@ struct Report {
     try Histories.writeMarket(records: settings.events, to: market)
     let topology = try Jobs.tally()
     let attribution = try Jobs.attribution()
-    let live = try Jobs.live()
+    let (live, lean) = (try Jobs.live(), try Jobs.lean())
     let parts: [(String, Jobs.AttributionPart)] = [
       ("unique", .unique), ("people", .people), ("journeys", .journeys), ("credits", .credits),
     ]
@@ -105,6 +109,7 @@ struct Report {
           try Jobs.replay(attribution, file: file, to: directory + "/out").cost
         }
       }
+      try round("lean") { try Jobs.replay(lean, file: market, to: directory + "/out").cost }
       try round("live") { try Jobs.replay(live, file: market, to: directory + "/out").cost }
     }
     let elapsed = costs.mapValues { System.median($0.map(\.seconds)) }
@@ -138,9 +143,11 @@ struct Report {
       show("replay attribution.yaml from .jsonl", "attribution" + users)
     }
     // A market's events are shorter: its own bytes, not those of the history above.
-    show(
-      "replay live.yaml, a market's .jsonl", "live",
-      gigabytes: Double(System.fileBytes(market)) / 1e9)
+    for name in ["lean", "live"] {
+      show(
+        "replay \(name == "live" ? name : "live-lean").yaml, a market's .jsonl", name,
+        gigabytes: Double(System.fileBytes(market)) / 1e9)
+    }
     print("  GB/s, events/s and ns/event are of CPU time, all threads together")
   }
 

@@ -8,7 +8,7 @@ import Support
 enum Work {
   static let names = [
     "decode-impressions", "decode-clicks", "decode-mixed", "encode-tally", "encode-dead-letter",
-    "replay", "replay-attribution", "replay-live",
+    "replay", "replay-attribution", "replay-lean", "replay-live",
   ]
   /// Records per time.
   static let unit = 2_000
@@ -25,6 +25,7 @@ enum Work {
     case "encode-dead-letter": encode(times) { Records.deadLetter(&$0, $1) }
     case "replay": try replay(times, Jobs.tally(), replayFile(times))
     case "replay-attribution": try replay(times, Jobs.attribution(), replayFile(times))
+    case "replay-lean": try replay(times, Jobs.lean(), marketFile(times))
     case "replay-live": try replay(times, Jobs.live(), marketFile(times))
     default: throw BenchmarkFailure("there is no work \(arguments[0])")
     }

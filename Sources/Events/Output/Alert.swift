@@ -4,6 +4,7 @@ public struct Alert {
     case anomaly
     case calibration
     case drift
+    case federation
     case identitySupernode
     case overspend
     case promotion
@@ -13,6 +14,7 @@ public struct Alert {
       case .anomaly: "anomaly"
       case .calibration: "calibration"
       case .drift: "drift"
+      case .federation: "federation"
       case .identitySupernode: "identity_supernode"
       case .overspend: "overspend"
       case .promotion: "promotion"

@@ -22,20 +22,25 @@ public struct ADWIN: DriftDetector, Equatable {
     public var part: Double
     /// Observations before the first check.
     public var grace: Double
+    /// Means that differ by less count as equal, however sure the difference is; not negative.
+    public var least: Double
 
     @inlinable
     public init(
       delta: Double = 0.002, clock: Int64 = 32, buckets: Int = 5, part: Double = 5,
-      grace: Double = 10
+      grace: Double = 10, least: Double = 0
     ) {
       precondition(
-        delta > 0 && delta < 1 && clock >= 1 && buckets >= 1 && buckets <= 6 && part >= 1,
-        "ADWIN has 0 < delta < 1, a clock from 1 on, 1 to 6 buckets a size, parts of at least 1")
+        delta > 0 && delta < 1 && clock >= 1 && buckets >= 1 && buckets <= 6 && part >= 1
+          && least >= 0,
+        "ADWIN has 0 < delta < 1, a clock from 1 on, 1 to 6 buckets a size, parts of at least 1, "
+          + "and a least difference that is not negative")
       self.delta = delta
       self.clock = clock
       self.buckets = buckets
       self.part = part
       self.grace = grace
+      self.least = least
     }
   }
 
@@ -191,7 +196,8 @@ public struct ADWIN: DriftDetector, Equatable {
           let m = 1 / (oldSize - settings.part + 1) + 1 / (newSize - settings.part + 1)
           let bound =
             (2 * m * variance * confidence).squareRoot() + 2.0 / 3 * confidence * m
-          if (before - after).magnitude > bound { return (before, after) }
+          let difference = (before - after).magnitude
+          if difference > bound, difference >= settings.least { return (before, after) }
         }
       }
       return nil

@@ -6,12 +6,11 @@
 /// 1: such a prediction counts as a positive and as a negative by parts.
 @frozen
 public struct ScoreHistogram: Summable, Sendable, Equatable {
-  public static var count: Int { Block256.count }
+  @inlinable public static var count: Int { 256 }
 
-  /// Weight of positives, of negatives, and Σ predicted of each bin.
-  @usableFromInline var positives = Block256()
-  @usableFromInline var negatives = Block256()
-  @usableFromInline var predictions = Block256()
+  /// Weight of positives, of negatives, and Σ predicted of each bin, one after the other: what an
+  /// addition changes stands together.
+  @usableFromInline var sums = Block768()
 
   @inlinable public init() {}
 
@@ -32,10 +31,12 @@ public struct ScoreHistogram: Summable, Sendable, Equatable {
   public mutating func add(
     logit: Double, probability: Double, label: Double, weight: Double = 1
   ) {
-    let bin = ScoreHistogram.bin(logit: logit)
-    positives.add(weight * label, at: bin)
-    negatives.add(weight * (1 - label), at: bin)
-    predictions.add(weight * Loss.bounded(probability), at: bin)
+    let first = 3 &* ScoreHistogram.bin(logit: logit)
+    sums.withMutableElements {
+      $0[first] += weight * label
+      $0[first &+ 1] += weight * (1 - label)
+      $0[first &+ 2] += weight * Loss.bounded(probability)
+    }
   }
 
   /// Adds a scored prediction; a negative weight takes it away.
@@ -47,16 +48,12 @@ public struct ScoreHistogram: Summable, Sendable, Equatable {
 
   @inlinable
   public mutating func add(_ other: ScoreHistogram, times factor: Double = 1) {
-    positives.add(other.positives, times: factor)
-    negatives.add(other.negatives, times: factor)
-    predictions.add(other.predictions, times: factor)
+    sums.add(other.sums, times: factor)
   }
 
   @inlinable
   public mutating func scale(by factor: Double) {
-    positives.scale(by: factor)
-    negatives.scale(by: factor)
-    predictions.scale(by: factor)
+    sums.scale(by: factor)
   }
 
   /// What one bin holds. Subtraction leaves −10⁻¹⁷ where there is nothing: never below 0.
@@ -73,16 +70,12 @@ public struct ScoreHistogram: Summable, Sendable, Equatable {
   /// Calls with each bin in falling score.
   @inline(__always)
   private func forEachFromTop(_ body: (Bin) -> Void) {
-    positives.withElements { positives in
-      negatives.withElements { negatives in
-        predictions.withElements { predictions in
-          for i in stride(from: ScoreHistogram.count - 1, through: 0, by: -1) {
-            body(
-              Bin(
-                positives: max(positives[i], 0), negatives: max(negatives[i], 0),
-                predictions: max(predictions[i], 0)))
-          }
-        }
+    sums.withElements { sums in
+      for i in stride(from: ScoreHistogram.count - 1, through: 0, by: -1) {
+        body(
+          Bin(
+            positives: max(sums[3 * i], 0), negatives: max(sums[3 * i + 1], 0),
+            predictions: max(sums[3 * i + 2], 0)))
       }
     }
   }

@@ -31,23 +31,24 @@ public struct FTRL: SparseLearner {
     self.base = base
   }
 
-  /// 16 bytes a head.
+  /// 24 bytes a head.
   @frozen
   public struct Coordinate: BitwiseCopyable, Sendable, Equatable {
     /// Sum of gradients, less what the changes of the rate make of the weight.
     public var z: Heads
-    /// Square root of the sum of squared gradients: what the rate is made of, so that a prediction
-    /// need not take roots.
+    /// Square root of the sum of squared gradients: what the rate is made of, so that nothing has to
+    /// take it again.
     public var root: Heads
+    /// What follows from both, so that a prediction need not divide.
+    public var weights: Heads
 
     /// Sum of squared gradients.
     @inlinable @inline(__always)
     public var n: Heads { root * root }
 
     @inlinable
-    public init(z: Heads = .zero, n: Heads = .zero) {
-      self.z = z
-      root = n.roots
+    init(z: Heads, root: Heads, weights: Heads) {
+      (self.z, self.root, self.weights) = (z, root, weights)
     }
   }
 
@@ -68,14 +69,28 @@ public struct FTRL: SparseLearner {
     }
   }
 
-  @inlinable public func coordinate(of feature: UInt32) -> Coordinate { Coordinate() }
+  @inlinable
+  public func coordinate(of feature: UInt32) -> Coordinate {
+    Coordinate(z: .zero, root: .zero, weights: .zero)
+  }
+
   @inlinable public func total() -> Total { Total() }
 
   /// The coordinate's weights.
   @inlinable @inline(__always)
-  public func weights(_ coordinate: Coordinate) -> Heads {
-    let scale = (coordinate.root + beta) * inverseAlpha + l2
-    return -excess(coordinate.z) / scale
+  public func weights(_ coordinate: Coordinate) -> Heads { coordinate.weights }
+
+  /// A coordinate of these sums.
+  ///
+  /// - Parameter root: Square root of the sum of squared gradients; not negative.
+  @inlinable @inline(__always)
+  public func coordinate(z: Heads, root: Heads) -> Coordinate {
+    Coordinate(z: z, root: root, weights: weights(z: z, root: root))
+  }
+
+  @inlinable @inline(__always)
+  func weights(z: Heads, root: Heads) -> Heads {
+    -excess(z) / ((root + beta) * inverseAlpha + l2)
   }
 
   /// What of z reaches beyond ±l1.
@@ -101,7 +116,7 @@ public struct FTRL: SparseLearner {
   public func logits(_ features: ActiveFeatures<Coordinate>) -> Heads {
     var logits = base
     for i in 0..<features.count {
-      logits += weights(features.at(i).pointee) * features.values[i]
+      logits += features.at(i).pointee.weights * features.values[i]
     }
     return logits
   }
@@ -121,11 +136,12 @@ public struct FTRL: SparseLearner {
       let coordinate = features.at(i)
       let gradient = derivatives * features.values[i]
       let root = coordinate.pointee.root
-      let weight = self.weights(coordinate.pointee)
       // Of the square of a root, unless it is beyond any gradient, the root is the same again.
       let grown = (root * root + gradient * gradient).roots
-      coordinate.pointee.z += gradient - (grown - root) * inverseAlpha * weight
-      coordinate.pointee.root = grown
+      let z =
+        coordinate.pointee.z
+        + (gradient - (grown - root) * inverseAlpha * coordinate.pointee.weights)
+      coordinate.pointee = self.coordinate(z: z, root: grown)
     }
   }
 
@@ -138,16 +154,18 @@ public struct FTRL: SparseLearner {
     var edge = Heads.zero
     edge.replace(with: l1, where: weights .< 0)
     edge.replace(with: -l1, where: weights .> 0)
-    return Coordinate(z: edge - weights * scale, n: n)
+    let z = edge - weights * scale
+    return coordinate(z: z, root: n.roots)
   }
 
   /// Makes what comes count more: keeps a part of the accumulated evidence, in 0...1, and the
   /// weights as they are.
   @inlinable
   public func forget(_ coordinate: inout Coordinate, keeping part: Double) {
-    let kept = self.coordinate(weights: weights(coordinate), squaredGradients: coordinate.n * part)
+    let kept = self.coordinate(weights: coordinate.weights, squaredGradients: coordinate.n * part)
     // What l1 holds at 0 stays as near to its threshold as it was.
     let isZero = excess(coordinate.z) .== 0
-    coordinate = Coordinate(z: kept.z.replacing(with: coordinate.z, where: isZero), n: kept.n)
+    let z = kept.z.replacing(with: coordinate.z, where: isZero)
+    coordinate = self.coordinate(z: z, root: kept.root)
   }
 }

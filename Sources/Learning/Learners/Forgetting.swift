@@ -23,7 +23,8 @@ extension FTRL: ForgettingLearner {
       weights: weights(coordinate), squaredGradients: coordinate.n * parts)
     // What l1 holds at 0 stays as near to its threshold as it was.
     let stays = (excess(coordinate.z) .== 0) .| (parts .>= 1)
-    coordinate = Coordinate(z: kept.z.replacing(with: coordinate.z, where: stays), n: kept.n)
+    let z = kept.z.replacing(with: coordinate.z, where: stays)
+    coordinate = self.coordinate(z: z, root: kept.root)
   }
 }
 

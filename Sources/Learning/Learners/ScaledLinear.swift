@@ -88,6 +88,7 @@ public struct ScaledLinear: Sendable {
   public func learn(
     _ features: ActiveFeatures<Coordinate>, _ total: inout Total, labels: Heads, weights: Heads
   ) {
+    guard weights.x > 0 || weights.y > 0 else { return }
     for i in 0..<features.count { features.at(i).pointee.observe(features.values[i]) }
     let score = score(features, total)
     var derivatives = (loss == .logistic ? Rate.sigmoid(score) : score) - labels

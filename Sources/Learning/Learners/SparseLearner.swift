@@ -110,7 +110,11 @@ public enum Rate {
 
   @inlinable @inline(__always)
   public static func sigmoid(_ logits: Heads) -> Heads {
-    Heads(sigmoid(logits.x), sigmoid(logits.y))
+    let limit = Heads(repeating: logitMax)
+    let bounded =
+      logits.replacing(with: limit, where: logits .> limit)
+      .replacing(with: -limit, where: logits .< -limit)
+    return 1 / (1 + Elementary.exp(-bounded))
   }
 
   @inlinable @inline(__always)

@@ -79,6 +79,12 @@ struct DelayedConversions {
     if coordinates.count < rows { coordinates.fill(to: rows, with: learner.coordinate(of: 0)) }
   }
 
+  /// Begins with a weight, as if it had this much evidence.
+  func seed(_ row: Int32, weight: Double, evidence: Double) {
+    coordinates.update(row).pointee = learner.coordinate(
+      weights: Heads(weight, 0), squaredGradients: Heads(evidence, 0))
+  }
+
   @inline(__always)
   private func active(_ example: ExampleFeatures) -> ActiveFeatures<FTRL.Coordinate> {
     ActiveFeatures(

@@ -46,7 +46,10 @@ struct FeaturePlan {
   /// Of numbers among `features.*`.
   private let forms: UnsafeMutableBufferPointer<NamedForm>
   private let takesAll: Bool
-  private let bits: Int
+  /// What is kept of a hash.
+  private let mask: UInt32
+  private let campaigns = RowHashes()
+  private let ads = RowHashes()
 
   /// The most features that an event may have itself.
   private static let ownMax = 64
@@ -60,6 +63,14 @@ struct FeaturePlan {
     parts.deallocate()
     found.deallocate()
     forms.deallocate()
+    campaigns.deallocate()
+    ads.deallocate()
+  }
+
+  /// Rows of the directory may mean other texts now.
+  func forgetNames() {
+    campaigns.removeAll()
+    ads.removeAll()
   }
 
   // MARK: Settings
@@ -78,7 +89,7 @@ struct FeaturePlan {
   }
 
   init(_ settings: Settings) throws(SettingProblem) {
-    bits = Int(settings.integer("hash_bits"))
+    mask = FeatureHash.masked(.max, bits: Int(settings.integer("hash_bits")))
     guard case .list(let names) = settings["features"],
       case .mapping(let numeric) = settings["numeric"]
     else { preconditionFailure("`features` is described as a list, `numeric` as a mapping") }
@@ -148,7 +159,7 @@ struct FeaturePlan {
 
   /// The hashes of our own fields begin elsewhere than those of an event's features, so that an
   /// `ad` among these is another field.
-  private static func field(_ name: some StringProtocol) -> UInt32 {
+  static func field(_ name: some StringProtocol) -> UInt32 {
     hash(name, seed: hash("bidmill"))
   }
 
@@ -206,11 +217,12 @@ struct FeaturePlan {
     _ event: UnsafePointer<Event>, _ own: UnsafeBufferPointer<Feature>, _ journey: JourneyContext,
     into example: ExampleFeatures
   ) {
-    example.removeAll()
+    var features = ExampleFeatures.Collector(example)
     for i in 0..<parts.count {
-      found[i].value = 1
+      var part = Found(hash: 0, value: 1)
       // What is not there counts nothing, crossed with anything.
-      if !find(parts[i], event, own, journey, &found[i]) { found[i].value = 0 }
+      if !find(parts[i], event, own, journey, &part) { part.value = 0 }
+      found[i] = part
     }
     for step in steps {
       var first = found[step.first]
@@ -221,14 +233,16 @@ struct FeaturePlan {
           first.value = FeatureValue.bounded(first.value * second.value)
         }
       }
-      example.add(FeatureHash.masked(first.hash, bits: bits), first.value)
+      features.add(first.hash & mask, first.value)
     }
-    guard takesAll else { return }
-    for feature in own {
-      var found = Found(hash: feature.hash, value: 1)
-      if feature.hash == feature.name { number(feature, form(of: feature.name), &found) }
-      example.add(FeatureHash.masked(found.hash, bits: bits), found.value)
+    if takesAll {
+      for feature in own {
+        var found = Found(hash: feature.hash, value: 1)
+        if feature.hash == feature.name { number(feature, form(of: feature.name), &found) }
+        features.add(found.hash & mask, found.value)
+      }
     }
+    example.set(features)
   }
 
   private struct Found {
@@ -254,8 +268,8 @@ struct FeaturePlan {
   ) -> Bool {
     switch part.source {
     case .bias: found.hash = part.field
-    case .campaign: return text(event.pointee.campaign, part, &found)
-    case .ad: return text(event.pointee.ad, part, &found)
+    case .campaign: return name(event.pointee.campaign, part, campaigns, &found)
+    case .ad: return name(event.pointee.ad, part, ads, &found)
     case .advertiser: return text(event.pointee.advertiser, part, &found)
     case .placement: return text(event.pointee.placement, part, &found)
     case .hour:
@@ -264,16 +278,9 @@ struct FeaturePlan {
     case .weekday:
       found.hash = FeatureHash.number(
         part.field, FeatureHash.weekday(milliseconds: event.pointee.time.milliseconds))
-    case .state:
-      found.hash = FeatureHash.number(part.field, Int32(journey.state.rawValue))
-    case .session: found.hash = count(journey.session, part)
-    case .sinceTouch:
-      found.hash = FeatureHash.number(
-        part.field, FeatureHash.elapsedBucket(milliseconds: journey.sinceTouchMilliseconds))
-    case .campaignViewsDay: found.hash = count(journey.campaignViewsDay, part)
-    case .campaignViewsWeek: found.hash = count(journey.campaignViewsWeek, part)
-    case .adViewsDay: found.hash = count(journey.adViewsDay, part)
-    case .adViewsWeek: found.hash = count(journey.adViewsWeek, part)
+    case .state, .session, .sinceTouch, .campaignViewsDay, .campaignViewsWeek, .adViewsDay,
+      .adViewsWeek:
+      found.hash = hash(part, journey)
     case .named:
       for feature in own where feature.name == part.field {
         found.hash = feature.hash
@@ -282,6 +289,38 @@ struct FeaturePlan {
       }
       return false
     }
+    return true
+  }
+
+  /// Of what the journey knows. Apart, or the compiler makes all of it for every part.
+  @inline(never)
+  private func hash(_ part: Part, _ journey: borrowing JourneyContext) -> UInt32 {
+    switch part.source {
+    case .state:
+      return FeatureHash.number(part.field, Int32(journey.state.rawValue))
+    case .session: return count(journey.session, part)
+    case .sinceTouch:
+      return FeatureHash.number(
+        part.field, FeatureHash.elapsedBucket(milliseconds: journey.sinceTouchMilliseconds))
+    case .campaignViewsDay: return count(journey.campaignViewsDay, part)
+    case .campaignViewsWeek: return count(journey.campaignViewsWeek, part)
+    case .adViewsDay: return count(journey.adViewsDay, part)
+    case .adViewsWeek: return count(journey.adViewsWeek, part)
+    default: preconditionFailure("the part is none of a journey")
+    }
+  }
+
+  /// A text that has a row.
+  @inline(__always)
+  private func name(
+    _ name: Identifier, _ part: Part, _ hashes: RowHashes, _ found: inout Found
+  ) -> Bool {
+    guard let known = hashes.find(name.row) else {
+      guard text(name, part, &found) else { return false }
+      hashes.set(name.row, found.hash)
+      return true
+    }
+    found.hash = known
     return true
   }
 
@@ -298,72 +337,49 @@ struct FeaturePlan {
   }
 }
 
-/// The features of the example at hand: those of value 1 first, then the others with their values.
-/// Memory that is used again for every example; holds nothing between them.
-struct ExampleFeatures {
-  private struct Counts {
-    var words = 0
-    var numbers = 0
+/// Hashes of the texts of a directory's rows, each made once. Holds nothing that does not follow from
+/// the texts.
+private struct RowHashes {
+  private struct Memory {
+    var hashes: UnsafeMutablePointer<UInt32>
+    var count: Int
   }
 
-  /// Of the words; behind them, once `join` was called, of the numbers.
-  let hashes: UnsafeMutablePointer<UInt32>
-  let rows: UnsafeMutablePointer<Int32>
-  let values: UnsafeMutablePointer<Double>
-  private let numbers: UnsafeMutablePointer<(hash: UInt32, value: Double)>
-  private let counts: UnsafeMutablePointer<Counts>
+  private let memory: UnsafeMutablePointer<Memory>
 
   init() {
-    let count = FeaturePlan.featuresMax
-    hashes = .allocate(capacity: count)
-    rows = .allocate(capacity: count)
-    values = .allocate(capacity: count)
-    values.initialize(repeating: 1, count: count)
-    numbers = .allocate(capacity: count)
-    counts = .allocate(capacity: 1)
-    counts.initialize(to: Counts())
+    memory = .allocate(capacity: 1)
+    memory.initialize(to: Memory(hashes: .allocate(capacity: 0), count: 0))
   }
 
   func deallocate() {
-    hashes.deallocate()
-    rows.deallocate()
-    values.deallocate()
-    numbers.deallocate()
-    counts.deallocate()
+    memory.pointee.hashes.deallocate()
+    memory.deallocate()
   }
 
-  var words: Int { counts.pointee.words }
-  var numberCount: Int { counts.pointee.numbers }
-  var count: Int { counts.pointee.words + counts.pointee.numbers }
+  func removeAll() { memory.pointee.hashes.update(repeating: 0, count: memory.pointee.count) }
 
+  /// nil where it is not known yet, or 0.
   @inline(__always)
-  func removeAll() { counts.pointee = Counts() }
-
-  @inline(__always)
-  func add(_ hash: UInt32, _ value: Double) {
-    if value == 1 {
-      hashes[counts.pointee.words] = hash
-      values[counts.pointee.words] = 1
-      counts.pointee.words &+= 1
-    } else if value != 0 {
-      numbers[counts.pointee.numbers] = (hash, value)
-      counts.pointee.numbers &+= 1
+  func find(_ row: Int32) -> UInt32? {
+    guard row >= 0, Int(row) < memory.pointee.count, memory.pointee.hashes[Int(row)] != 0 else {
+      return nil
     }
+    return memory.pointee.hashes[Int(row)]
   }
 
-  /// Puts the numbers behind the words.
-  @inline(__always)
-  func join() {
-    for i in 0..<counts.pointee.numbers {
-      hashes[counts.pointee.words + i] = numbers[i].hash
-      values[counts.pointee.words + i] = numbers[i].value
-    }
+  @inline(never)
+  func set(_ row: Int32, _ hash: UInt32) {
+    guard row >= 0 else { return }
+    if Int(row) >= memory.pointee.count { grow(to: max(Int(row) + 1, 2 * memory.pointee.count)) }
+    memory.pointee.hashes[Int(row)] = hash
   }
 
-  /// Takes over features that were stored: their rows, and the values of the last `numbers`.
-  @inline(__always)
-  func set(words: Int, numbers: Int) {
-    counts.pointee = Counts(words: words, numbers: numbers)
-    for i in 0..<words { values[i] = 1 }
+  private func grow(to count: Int) {
+    let larger = UnsafeMutablePointer<UInt32>.allocate(capacity: count)
+    larger.initialize(repeating: 0, count: count)
+    larger.update(from: memory.pointee.hashes, count: memory.pointee.count)
+    memory.pointee.hashes.deallocate()
+    memory.pointee = Memory(hashes: larger, count: count)
   }
 }

@@ -87,22 +87,29 @@ struct FeatureRows {
     }
   }
 
-  /// Finds the rows of an example's features; `add` is called for each that is new, with its row,
-  /// after `count` has grown. `meet` was called for the account.
+  /// Finds the rows of an example's features; -1 for those that are new. `meet` was called for the
+  /// account.
+  ///
+  /// - Returns: Whether none is new.
   @inline(__always)
-  func find(_ example: ExampleFeatures, of account: Int32, add: (Int32, UInt32) -> Void) {
-    let index = indexes.pointee.byAccount + Int(account)
+  func find(_ example: ExampleFeatures, of account: Int32) -> Bool {
+    let index = indexes.pointee.byAccount[Int(account)]
+    let (hashes, rows) = (example.hashes, example.rows)
+    var all: Int32 = 0
     for i in 0..<example.count {
-      var row = index.pointee.row(of: example.hashes[i])
-      if row < 0 {
-        row = insert(example.hashes[i], of: account)
-        add(row, example.hashes[i])
-      }
-      example.rows[i] = row
+      let row = index.row(of: hashes[i])
+      rows[i] = row
+      all |= row
     }
+    return all >= 0
   }
 
-  @inline(never)
+  /// The row of a feature, and whether it is new: `count` may have grown then.
+  func findOrInsert(_ hash: UInt32, of account: Int32) -> (row: Int32, isNew: Bool) {
+    let row = indexes.pointee.byAccount[Int(account)].row(of: hash)
+    return row >= 0 ? (row, false) : (insert(hash, of: account), true)
+  }
+
   private func insert(_ hash: UInt32, of account: Int32) -> Int32 {
     accounts.fill(to: Int(account) + 1, with: Account())
     let state = accounts.update(account)
@@ -130,4 +137,10 @@ struct FeatureRows {
   }
 
   func hash(_ row: Int32) -> UInt32 { hashes[row] }
+
+  /// The row of an account's feature; -1 where it has none.
+  func row(of hash: UInt32, _ account: Int32) -> Int32 {
+    guard Int(account) < indexes.pointee.count else { return -1 }
+    return indexes.pointee.byAccount[Int(account)].row(of: hash)
+  }
 }

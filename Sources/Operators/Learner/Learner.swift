@@ -10,7 +10,7 @@ public import Streaming
 /// The label of a click is what happened within `click_window`; that of a conversion is the credit
 /// that attribution's primary model gave the click within `conversion_window` of it. A label is
 /// learned when nothing can change it any more: behind its window, the time that events may be late,
-/// and the end of its slot (a sixth of `click_window` in whole minutes; an hour for conversions). A
+/// and the end of its slot (a 360th of `click_window` in whole seconds; an hour for conversions). A
 /// value is learned with its credit.
 ///
 /// With a `delay` other than `mature`, the conversion rate that is published comes from a third head
@@ -26,10 +26,10 @@ public import Streaming
 /// passed, and until `conversion_window` has if it was clicked.
 public struct Learner: Operator {
   public static let description = OperatorDescription(
-    name: "learner", version: 2,
+    name: "learner", version: 3,
     summary: "Learns click rate, conversion rate and value of impressions from their features.",
-    inputs: [.init(.interactions), .init(.attributions)],
-    outputs: [.predictions, .models, .scores, .alerts],
+    inputs: [.init(.interactions), .init(.attributions), .init(.events, required: false)],
+    outputs: [.predictions, .models, .scores, .alerts, .updates],
     settings: [
       SettingDescription(
         "champion", .mapping(keys: nil, .structure(AnyRateModel.settings)),
@@ -88,6 +88,7 @@ public struct Learner: Operator {
       SettingDescription(
         "models", .structure(ModelPublisher.settings), default: "{}",
         meaning: "What bidders are told, so that they can score by themselves."),
+      LearnerFederation.setting,
     ] + ModelWatch.settings)
 
   static let modelsMax = 8
@@ -123,7 +124,12 @@ public struct Learner: Operator {
   /// By account.
   private let progress: Table<Progress>
   /// What is known of how good they are.
-  private let watch: ModelWatch
+  private var watch: ModelWatch
+  /// What models said of the example when it was shown, by their numbers; behind them, where that
+  /// differs from what was published, what they had said themselves.
+  private let said: UnsafeMutablePointer<ImpressionPrediction>
+  private let predictionCount: Int
+  private let federation: LearnerFederation
   private let touched: UnsafeMutablePointer<UInt32>
   /// Impressions that are seen to together.
   private let group: UnsafeMutablePointer<Int32>
@@ -186,12 +192,14 @@ public struct Learner: Operator {
     lags = method == .dfm ? ConversionLags(stages: stages.count, in: setup.store) : nil
     value = ValueModel(settings.structure("value"), in: setup.store)
     watch = ModelWatch(setup, models: models, names: names, rows: rows)
-    // What models said themselves stands behind what was published.
+    predictionCount = kinds.count * (watch.keepsRaw ? 2 : 1)
+    said = .allocate(capacity: predictionCount)
     pending = PendingImpressions(
-      models: kinds.count * (watch.keepsRaw ? 2 : 1), isTold: method != .mature, stages: stages,
+      models: predictionCount, isTold: method != .mature, stages: stages,
       in: setup.store)
     publisher = try ModelPublisher(
       setup, kinds, models: models, delayed: delayed, value: value, watch: watch, rows: rows)
+    federation = try LearnerFederation(setup, models: models, delayed: delayed, rows: rows)
     example = ExampleFeatures()
     progress = setup.store.table("progress", of: Progress.self)
     let (restored, versions) = (publisher, progress)
@@ -199,6 +207,7 @@ public struct Learner: Operator {
     touched = .allocate(capacity: 1)
     group = .allocate(capacity: Learner.window)
     counters = Counters(setup)
+    setup.store.afterRestore { [plan] in plan.forgetNames() }
   }
 
   public func deallocate() {
@@ -210,8 +219,10 @@ public struct Learner: Operator {
     delayed.deallocate()
     watch.deallocate()
     publisher.deallocate()
+    federation.deallocate()
     pending.deallocate()
     example.deallocate()
+    said.deallocate()
     touched.deallocate()
     group.deallocate()
   }
@@ -232,7 +243,9 @@ public struct Learner: Operator {
     }
     let hour = MaturingEvidence.hour
     var stages = [
-      PendingImpressions.Stage(slot: MaturingEvidence.slot(click), wait: click &+ slack)
+      // Short, so that labels become known one after the other and not very many at once.
+      PendingImpressions.Stage(
+        slot: max(click / 360 / 1_000 * 1_000, 1_000), wait: click &+ slack)
     ]
     for age in method.looks(window: conversion, wait: wait) {
       // Short beside the age, so that those of a slot are looked at when they are nearly as old.
@@ -271,6 +284,7 @@ public struct Learner: Operator {
   public mutating func process(_ entry: borrowing Entry) {
     // Behind `timers` of the same entry nothing is given back.
     if !entry.isClock { pending.beginEntry() }
+    federation.take(entry)
     for i in 0..<interactions.count {
       let interaction = interactions.address(i)
       guard interaction.pointee.kind == .event, let event = interaction.pointee.event else {
@@ -301,7 +315,7 @@ public struct Learner: Operator {
     Hash.combine(Hash.combine(account, kind.rawValue), text) | 1
   }
 
-  private func meet(_ account: Int32) {
+  private mutating func meet(_ account: Int32) {
     rows.meet(account)
     for model in models { model.meet(account) }
     value.meet(account)
@@ -310,7 +324,7 @@ public struct Learner: Operator {
     progress.fill(to: Int(account) + 1, with: Progress())
   }
 
-  private func show(
+  private mutating func show(
     _ event: UnsafePointer<Event>, _ interaction: UnsafePointer<Interaction>,
     _ entry: borrowing Entry
   ) {
@@ -320,19 +334,15 @@ public struct Learner: Operator {
     if Int(account) >= progress.count { meet(account) }
     counters.impressions.add()
     plan.read(event, entry.features(of: event), interaction.pointee.journey, into: example)
-    example.join()
-    rows.find(example, of: account) { row, feature in add(row, feature, of: account) }
+    if !rows.find(example, of: account) { addFeatures(of: account) }
     let time = event.pointee.time.milliseconds
     let accountHash = directory.accounts.hash(account)
     let key = Learner.key(.impression, accountHash, event.pointee.id.hash)
-    let isRepeated = pending.find(key) >= 0
+    let isRepeated = pending.find(key) != nil
     if isRepeated { counters.repeated.add() }
-    let row =
+    let position =
       isRepeated
-      ? -1
-      : pending.add(
-        PendingImpressions.Impression(account: account, ad: ad, time: time, key: key),
-        event.pointee.id, example)
+      ? -1 : keep(event, example, key: key, account: account, accountHash)
     if !isRepeated {
       watch.shown(
         event.pointee.id, plan, entry.features(of: event), of: account,
@@ -343,36 +353,62 @@ public struct Learner: Operator {
       var raw = models[model].rates(example, of: account)
       if !delayed.isEmpty { raw.y = delayed[model].rate(example) }
       let rates = watch.published(raw, model, ad: ad, of: account)
-      let prediction = PendingImpressions.Prediction(
+      let prediction = ImpressionPrediction(
         click: rates.x, conversion: rates.y, value: worth)
-      if row >= 0 {
-        pending.set(prediction, of: row, model: model)
+      if position >= 0 {
+        pending.shown.set(prediction, of: position, model: model)
         if watch.keepsRaw {
-          let said = PendingImpressions.Prediction(click: raw.x, conversion: raw.y, value: worth)
-          pending.set(said, of: row, model: models.count + model)
+          let said = ImpressionPrediction(click: raw.x, conversion: raw.y, value: worth)
+          pending.shown.set(said, of: position, model: models.count + model)
         }
       }
       output.append(
         record(
           .shown, model, prediction, ad: ad, account, id: event.pointee.id, shown: time))
     }
-    guard row >= 0 else { return }
-    if !event.pointee.clickID.isAbsent {
-      pending.name(row, Learner.key(.clickID, accountHash, event.pointee.clickID.hash))
-    }
-    wait(row, of: account, from: time, stage: 0)
   }
 
+  /// Keeps an impression until its labels are known; returns where.
+  @inline(__always)
+  private mutating func keep(
+    _ event: UnsafePointer<Event>, _ example: ExampleFeatures, key: UInt64, account: Int32,
+    _ accountHash: UInt64
+  ) -> Int32 {
+    let time = event.pointee.time.milliseconds
+    let clickID = event.pointee.clickID
+    let added = pending.add(
+      ShownImpressions.Impression(
+        account: account, ad: event.pointee.ad.row, time: time, key: key),
+      event.pointee.id, example,
+      clickID: clickID.isAbsent ? 0 : Learner.key(.clickID, accountHash, clickID.hash))
+    if let slot = added.newSlot {
+      timers.add(
+        at: EventTime(milliseconds: pending.due(0, from: time)),
+        key: Learner.shownBit | Int64(slot))
+    }
+    return added.position
+  }
+
+  /// Makes rows for those of the example's features that have none.
   @inline(never)
-  private func add(_ row: Int32, _ feature: UInt32, of account: Int32) {
+  private mutating func addFeatures(of account: Int32) {
+    for i in 0..<example.count where example.rows[i] < 0 {
+      let (row, isNew) = rows.findOrInsert(example.hashes[i], of: account)
+      example.rows[i] = row
+      if isNew { add(row, example.hashes[i], of: account) }
+    }
+  }
+
+  private mutating func add(_ row: Int32, _ feature: UInt32, of account: Int32) {
     for model in models { model.add(row, feature, of: rows.count) }
     for head in delayed { head.grow(to: rows.count) }
     value.add(row, of: rows.count)
     publisher.add(row, of: account)
+    federation.add(row, feature, of: account)
   }
 
-  private func record(
-    _ stage: PredictionRecord.Stage, _ model: Int, _ prediction: PendingImpressions.Prediction,
+  private mutating func record(
+    _ stage: PredictionRecord.Stage, _ model: Int, _ prediction: ImpressionPrediction,
     ad: Int32, _ account: Int32, id: Identifier, shown: Int64
   ) -> PredictionRecord {
     PredictionRecord(
@@ -383,41 +419,45 @@ public struct Learner: Operator {
       isExact: publisher.isExact)
   }
 
-  private func wait(_ row: Int32, of account: Int32, from time: Int64, stage: Int) {
+  private mutating func wait(_ row: Int32, of account: Int32, from time: Int64, stage: Int) {
     guard let slot = pending.wait(row, of: account, from: time, stage: stage) else { return }
     timers.add(
       at: EventTime(milliseconds: pending.due(stage, from: time)), key: Int64(slot))
   }
 
-  private func click(_ event: UnsafePointer<Event>, of account: Int32, at clock: EventTime) {
+  private mutating func click(_ event: UnsafePointer<Event>, of account: Int32, at clock: EventTime)
+  {
     counters.clicks.add()
     let accountHash = directory.accounts.hash(account)
-    var row: Int32 = -1
+    var place: PendingImpressions.Place?
     if !event.pointee.reference.isAbsent {
-      row = pending.find(
+      place = pending.find(
         Learner.key(.impression, accountHash, event.pointee.reference.hash))
     }
-    if row < 0, !event.pointee.clickID.isAbsent {
-      row = pending.find(Learner.key(.clickID, accountHash, event.pointee.clickID.hash))
+    if place == nil, !event.pointee.clickID.isAbsent {
+      place = pending.find(Learner.key(.clickID, accountHash, event.pointee.clickID.hash))
     }
     let key = Learner.key(.click, accountHash, event.pointee.id.hash)
-    guard row >= 0, pending.find(key) < 0 else { return counters.unmatchedClicks.add() }
-    let impression = pending[row]
+    // An impression has one click at most.
+    guard case .shown(let position) = place, pending.find(key) == nil else {
+      return counters.unmatchedClicks.add()
+    }
+    let shown = pending.shown[position].time
     let time = event.pointee.time.milliseconds
-    // An impression has one click at most; the sender's clocks may differ a little.
-    guard !impression.isClicked, time >= impression.time &- slack,
-      time < impression.time &+ clickWindow
-    else { return counters.unmatchedClicks.add() }
-    pending.click(row, key, after: max(time &- impression.time, 0))
+    // The sender's clocks may differ a little.
+    guard time >= shown &- slack, time < shown &+ clickWindow else {
+      return counters.unmatchedClicks.add()
+    }
+    let row = pending.click(position, key, after: max(time &- shown, 0), example)
     guard let head = delayed.first, head.learnsClicks else { return }
-    tell(row, of: account, at: clock, isDue: false) { head, rate, _ in
+    tell(row, of: account, at: clock, isDue: false) { [example] head, rate, _ in
       head.learnClick(example, click: rate)
     }
   }
 
   /// Tells the heads that learn conversions at once something of an impression.
   @inline(__always)
-  private func tell(
+  private mutating func tell(
     _ row: Int32, of account: Int32, at clock: EventTime, isDue: Bool,
     _ learn: (DelayedConversions, _ rate: Double, inout DelayedConversions.Told) -> Void
   ) {
@@ -434,13 +474,10 @@ public struct Learner: Operator {
     publisher.change(example, of: account, at: clock, isDue: isDue)
   }
 
-  private func credit(_ credited: AttributionRecord, _ entry: borrowing Entry) {
+  private mutating func credit(_ credited: AttributionRecord, _ entry: borrowing Entry) {
     guard credited.touch.isClick, credited.creditMillionths > 0 else { return }
-    let key = Learner.key(
-      .click, directory.accounts.hash(credited.account), Hash.text(credited.touch.id.bytes))
-    let row = pending.find(key)
     let isRetracted = credited.kind == .retract
-    guard row >= 0 else {
+    guard let row = waitingClick(credited, entry.clock) else {
       return (isRetracted ? counters.unmatchedRetractions : counters.unmatchedCredits).add()
     }
     (isRetracted ? counters.retractions : counters.credits).add()
@@ -450,7 +487,7 @@ public struct Learner: Operator {
     impression.pointee.credit = Int32(
       clamping: max(Int64(impression.pointee.credit) &+ change, 0))
     let after = Learner.label(impression.pointee.credit)
-    tell(row, of: credited.account, at: entry.clock, isDue: false) { head, rate, told in
+    tell(row, of: credited.account, at: entry.clock, isDue: false) { [example] head, rate, told in
       head.learnCredit(example, click: rate, from: before, to: after, &told)
     }
     guard credited.value.micros > 0, !isRetracted else { return }
@@ -461,6 +498,18 @@ public struct Learner: Operator {
       weight: part)
     progress.update(credited.account).pointee.learned &+= 1
     publisher.change(example, of: credited.account, at: entry.clock, isDue: false)
+  }
+
+  /// The row of the click that a credit goes to, if it still waits.
+  @inline(__always)
+  private mutating func waitingClick(_ credited: AttributionRecord, _ now: EventTime) -> Int32? {
+    // Of clicks that are long gone, of which there may be many, nothing is looked for.
+    let gone = pending.due(lastStage, from: credited.touch.time.milliseconds &+ slack)
+    guard now.milliseconds <= gone &+ MaturingEvidence.hour else { return nil }
+    let key = Learner.key(
+      .click, directory.accounts.hash(credited.account), Hash.text(credited.touch.id.bytes))
+    guard case .clicked(let row) = pending.find(key) else { return nil }
+    return row
   }
 
   /// The label that a credit makes: of more conversions than one, the first.
@@ -477,7 +526,15 @@ public struct Learner: Operator {
         publisher.take(timer, at: entry.clock)
         continue
       }
+      if LearnerFederation.owns(timer) {
+        federation.contribute(at: entry.clock)
+        continue
+      }
       if watch.timer(timer.key, at: entry.clock.milliseconds) { continue }
+      if timer.key & Learner.shownBit != 0 {
+        matureClicks(Int32(truncatingIfNeeded: timer.key), at: entry.clock)
+        continue
+      }
       let slot = pending.take(Int32(truncatingIfNeeded: timer.key))
       var row = slot.first
       let remaining = lags?.remaining(slot.account, after: Int(slot.stage)) ?? 0
@@ -490,31 +547,62 @@ public struct Learner: Operator {
         }
         touched.pointee = pending.touch(group, count: count)
         for i in 0..<count {
-          switch Int(slot.stage) {
-          case 0: matureClick(group[i], at: entry.clock)
-          case lastStage: matureConversion(group[i], at: entry.clock)
-          default: look(group[i], Int(slot.stage), remaining, entry.clock)
+          if slot.stage == lastStage {
+            matureConversion(group[i], at: entry.clock)
+          } else {
+            look(group[i], Int(slot.stage), remaining, entry.clock)
           }
         }
       }
     }
+    watch.count()
     publisher.publishDue(at: entry.clock) { progress[$0].learned }
   }
 
-  private func matureClick(_ row: Int32, at now: EventTime) {
-    let impression = pending[row]
-    learn(
-      row, impression, .clickKnown, at: now, click: .known(impression.isClicked ? 1 : 0),
-      conversion: impression.isClicked ? .unknown : .known(0))
-    if impression.isClicked {
-      waitOn(row, impression, behind: 0, now.milliseconds)
-    } else {
-      pending.remove(row)
+  /// What tells timers of slots of shown impressions from those of clicked ones.
+  private static let shownBit: Int64 = 1 << 61
+
+  /// The clicks of a slot's impressions would have come.
+  private mutating func matureClicks(_ slot: Int32, at now: EventTime) {
+    var reader = pending.shown.take(slot)
+    var isOver = false
+    while !isOver {
+      var count = 0
+      while count < Learner.window {
+        let position = pending.shown.next(&reader)
+        isOver = position < 0
+        if isOver { break }
+        group[count] = position
+        count += 1
+      }
+      touched.pointee = pending.touch(shown: group, count: count)
+      for i in 0..<count { matureClick(shown: group[i], at: now) }
     }
   }
 
+  @inline(__always)
+  private mutating func matureClick(shown position: Int32, at now: EventTime) {
+    let shown = pending.shown[position]
+    guard shown.clicked < 0 else { return matureClick(shown.clicked, at: now) }
+    pending.forget(shown, at: position)
+    pending.shown.load(position, into: example)
+    for number in 0..<predictionCount {
+      said[number] = pending.shown.prediction(of: position, model: number)
+    }
+    learn(
+      Outcome(
+        account: shown.account, ad: shown.ad, shown: shown.time, stage: .clickKnown,
+        click: .known(0), conversion: .known(0)),
+      pending.shown.id(position), at: now)
+  }
+
+  private mutating func matureClick(_ row: Int32, at now: EventTime) {
+    learn(row, .clickKnown, at: now, click: .known(1), conversion: .unknown)
+    waitOn(row, pending[row], behind: 0, now.milliseconds)
+  }
+
   /// Waits for what is next; a look whose time has passed already is taken with the one behind it.
-  private func waitOn(
+  private mutating func waitOn(
     _ row: Int32, _ impression: PendingImpressions.Impression, behind stage: Int, _ now: Int64
   ) {
     let time = impression.clickTime
@@ -524,18 +612,18 @@ public struct Learner: Operator {
   }
 
   /// Something is learned of a click that waits for its label.
-  private func look(_ row: Int32, _ stage: Int, _ remaining: Double, _ now: EventTime) {
+  private mutating func look(_ row: Int32, _ stage: Int, _ remaining: Double, _ now: EventTime) {
     count(row, stage)
     let impression = pending[row]
     let credit = Learner.label(impression.credit)
-    tell(row, of: impression.account, at: now, isDue: true) { head, rate, told in
+    tell(row, of: impression.account, at: now, isDue: true) { [example] head, rate, told in
       head.learnPending(example, click: rate, remaining: remaining, credit: credit, &told)
     }
     waitOn(row, impression, behind: stage, now.milliseconds)
   }
 
   /// A click has passed a wait: counts whether it has converted by now, the first time.
-  private func count(_ row: Int32, _ stage: Int) {
+  private mutating func count(_ row: Int32, _ stage: Int) {
     guard let lags else { return }
     let impression = pending.update(row)
     guard impression.pointee.followed != PendingImpressions.Impression.closed else { return }
@@ -547,60 +635,83 @@ public struct Learner: Operator {
       isConverted ? PendingImpressions.Impression.closed : UInt8(truncatingIfNeeded: stage)
   }
 
-  private func matureConversion(_ row: Int32, at now: EventTime) {
+  private mutating func matureConversion(_ row: Int32, at now: EventTime) {
     count(row, lastStage)
     let impression = pending[row]
     let credit = Learner.label(impression.credit)
-    tell(row, of: impression.account, at: now, isDue: true) { head, rate, told in
+    tell(row, of: impression.account, at: now, isDue: true) { [example] head, rate, told in
       head.learnMature(example, click: rate, credit: credit, told)
     }
-    learn(
-      row, impression, .conversionKnown, at: now, click: .unknown, conversion: .known(credit))
+    learn(row, .conversionKnown, at: now, click: .unknown, conversion: .known(credit))
     pending.remove(row)
   }
 
-  private func learn(
-    _ row: Int32, _ impression: PendingImpressions.Impression, _ stage: PredictionRecord.Stage,
-    at now: EventTime, click: Label, conversion: Label
+  /// What has become of an impression.
+  private struct Outcome {
+    var account: Int32
+    var ad: Int32
+    var shown: Int64
+    var stage: PredictionRecord.Stage
+    var click: Label
+    var conversion: Label
+    var isClicked = false
+    var credit: Int32 = 0
+  }
+
+  private mutating func learn(
+    _ row: Int32, _ stage: PredictionRecord.Stage, at now: EventTime, click: Label,
+    conversion: Label
   ) {
+    let impression = pending[row]
     pending.load(row, into: example)
+    for number in 0..<predictionCount {
+      said[number] = pending.prediction(of: row, model: number)
+    }
+    learn(
+      Outcome(
+        account: impression.account, ad: impression.ad, shown: impression.time, stage: stage,
+        click: click, conversion: conversion, isClicked: true, credit: impression.credit),
+      pending.id(row), at: now)
+  }
+
+  /// Learns from the example, which the impression's features are, and what was `said` of it.
+  @inline(__always)
+  private mutating func learn(_ outcome: Outcome, _ id: Identifier, at now: EventTime) {
     for model in 0..<models.count {
-      let prediction = pending.prediction(of: row, model: model)
-      recall(prediction, of: row, model)
+      let prediction = said[model]
+      let published = Heads(prediction.click, prediction.conversion)
+      if watch.keepsRaw {
+        let raw = said[models.count + model]
+        watch.recall(model, published: published, raw: Heads(raw.click, raw.conversion))
+      } else {
+        watch.recall(model, published: published, raw: published)
+      }
       // Of conversions clicks alone teach.
       let rates = models[model].learn(
-        example, of: impression.account, click: click,
-        conversion: click.isKnown ? .unknown : conversion)
+        example, of: outcome.account, click: outcome.click,
+        conversion: outcome.click.isKnown ? .unknown : outcome.conversion)
       // Of a click it learns more than this.
-      if !delayed.isEmpty, click.isKnown, conversion.isKnown {
+      if !delayed.isEmpty, outcome.click.isKnown, outcome.conversion.isKnown {
         delayed[model].learnUnclicked(example, click: rates.x)
       }
       var record = record(
-        stage, model, prediction, ad: impression.ad, impression.account, id: pending.id(row),
-        shown: impression.time)
-      record.isClicked = impression.isClicked
-      record.creditMillionths = min(Int64(impression.credit), Attribution.whole)
+        outcome.stage, model, prediction, ad: outcome.ad, outcome.account, id: id,
+        shown: outcome.shown)
+      record.isClicked = outcome.isClicked
+      record.creditMillionths = min(Int64(outcome.credit), Attribution.whole)
       output.append(record)
     }
-    progress.update(impression.account).pointee.learned &+=
-      (click.isKnown ? 1 : 0) + (conversion.isKnown ? 1 : 0)
+    progress.update(outcome.account).pointee.learned &+=
+      (outcome.click.isKnown ? 1 : 0) + (outcome.conversion.isKnown ? 1 : 0)
+    federation.count(
+      outcome.account, click: outcome.click, conversion: outcome.conversion,
+      isClicked: outcome.isClicked, at: now)
     watch.judge(
       ModelWatch.Judged(
-        account: impression.account, ad: impression.ad, shown: impression.time,
-        now: now.milliseconds, isClicked: impression.isClicked, click: click,
-        conversion: conversion))
-    publisher.judged(example, ad: impression.ad, of: impression.account, at: now)
-  }
-
-  /// Tells the watch what was said when the impression was shown.
-  @inline(__always)
-  private func recall(
-    _ prediction: PendingImpressions.Prediction, of row: Int32, _ model: Int
-  ) {
-    let published = Heads(prediction.click, prediction.conversion)
-    guard watch.keepsRaw else { return watch.recall(model, published: published, raw: published) }
-    let raw = pending.prediction(of: row, model: models.count + model)
-    watch.recall(model, published: published, raw: Heads(raw.click, raw.conversion))
+        account: outcome.account, ad: outcome.ad, shown: outcome.shown,
+        now: now.milliseconds, isClicked: outcome.isClicked, click: outcome.click,
+        conversion: outcome.conversion))
+    publisher.judged(example, ad: outcome.ad, of: outcome.account, at: now)
   }
 
   public mutating func finish(_ entry: borrowing Entry) {
@@ -667,6 +778,7 @@ public struct Learner: Operator {
     pending.digest(into: &sum, directory, rows, example)
     watch.digest(into: &sum)
     publisher.digest(into: &sum)
+    federation.digest(into: &sum)
     digest = sum
   }
 }

@@ -2,28 +2,30 @@ import Events
 import Learning
 import Streaming
 
-/// Impressions whose labels are not known yet: each with its features and predictions as they were
-/// when it was shown.
+/// Impressions whose labels are not known yet, each with its features and predictions as they were
+/// when it was shown: until their clicks may no longer come in `ShownImpressions`, and those that were
+/// clicked here.
 ///
-/// They wait in slots: those of one account whose waiting ends together, in the order in which they
-/// came; one slot after the other, until their last label is known. 60 bytes an impression, 4 a
+/// Clicked ones wait in slots: those of one account whose waiting ends together, in the order in
+/// which they came; one slot after the other, until their last label is known. 60 bytes each, 4 a
 /// feature (12 with a value), 24 a model (28 where conversions are learned before their labels are
 /// final), and its id.
 struct PendingImpressions {
+  /// One that was clicked.
   struct Impression: BitwiseCopyable {
     var account: Int32
     var ad: Int32
     var time: Int64
     /// What it is found by.
     var key: UInt64
-    /// The same of its click, or before that of the click id that it was given; 0 for none.
-    var otherKey: UInt64 = 0
-    /// How long after it the click came, in ms; -1 before that.
-    var clickAfter: Int32 = -1
+    /// The same of its click.
+    var clickKey: UInt64
+    /// How long after it the click came, in ms.
+    var clickAfter: Int32
     /// Of conversions, in millionths; not below 0.
     var credit: Int32 = 0
-    /// First word of its features.
-    var features: Int32 = -1
+    /// First word of its predictions, behind which its features stand.
+    var parts: Int32 = -1
     var text: Int32 = -1
     var textLength: UInt8 = 0
     var words: UInt8 = 0
@@ -38,18 +40,8 @@ struct PendingImpressions {
     /// Its row is taken.
     var isUsed: Bool { followed != Impression.unused }
 
-    var isClicked: Bool { clickAfter >= 0 }
-
-    /// When it was clicked, once it was.
+    /// When it was clicked.
     var clickTime: Int64 { time &+ Int64(clickAfter) }
-  }
-
-  /// What a model said when the impression was shown.
-  struct Prediction: BitwiseCopyable {
-    var click: Double
-    var conversion: Double
-    /// Of a conversion, in micros.
-    var value: Double
   }
 
   /// Impressions that wait for the same thing.
@@ -61,8 +53,8 @@ struct PendingImpressions {
     var stage: Int32
   }
 
-  /// A wait of impressions, one after the other: for their click, then for what is looked at until
-  /// their conversion's label is final.
+  /// A wait: for the click; then, of clicked ones, for what is looked at until their conversion's
+  /// label is final.
   struct Stage: BitwiseCopyable {
     /// How long the slots are, in ms, and how long after a slot's end its waiting ends.
     var slot: Int64
@@ -88,6 +80,8 @@ struct PendingImpressions {
     private var unused: Int32 = 0
   }
 
+  /// Those that may still be clicked.
+  let shown: ShownImpressions
   private let impressions: Table<Impression>
   /// By impression: the next of its slot, or the next free row; -1 at the end. Apart from the rest, so
   /// that a slot is walked without waiting for each impression's memory.
@@ -97,20 +91,24 @@ struct PendingImpressions {
   private let opens: Table<Open>
   /// What is free of `impressions` and `slots`, then of pieces of `parts` by their number of words.
   private let free: Table<FreeList>
-  /// Features and predictions: rows, values and predictions one after the other.
+  /// Predictions and features, one after the other.
   private let parts: Table<UInt32>
   private let texts: TextStore
   /// Ids of removed impressions that records of the entry at hand still point to.
   private let released: Table<ReleasedText>
-  /// Of impressions by their keys and their clicks' keys; not stored.
+  /// By their keys, and their clicks' or click ids' keys: those that are in `shown` by twice their
+  /// position, clicked ones by twice their row and one. Not stored.
   private let index: UnsafeMutablePointer<RowIndex>
   private let modelCount: Int
   /// Words that are kept of each model.
   private let modelWords: Int
   private let stages: UnsafeMutableBufferPointer<Stage>
 
-  /// - Parameter isTold: Models keep what they were told of each impression so far.
+  /// - Parameters:
+  ///   - isTold: Models keep what they were told of each clicked impression so far.
+  ///   - stages: The first is the wait for a click, of all impressions.
   init(models: Int, isTold: Bool, stages: [Stage], in store: StateStore) {
+    shown = ShownImpressions(models: models, length: stages[0].slot, in: store)
     modelCount = models
     modelWords =
       PendingImpressions.predictionWords + (isTold ? 1 : 0)
@@ -142,55 +140,156 @@ struct PendingImpressions {
     index.pointee.removeAll()
     for row in 0..<Int32(impressions.count) where impressions[row].isUsed {
       let impression = impressions[row]
-      for key in [impression.key, impression.otherKey] where key != 0 {
-        index.pointee.insert(key, row: row)
+      for key in [impression.key, impression.clickKey] {
+        index.pointee.insert(key, row: Place.clicked(row).code)
+      }
+    }
+    shown.forEach { position in
+      let impression = shown[position]
+      guard impression.clicked < 0 else { return }
+      index.pointee.insert(impression.key, row: Place.shown(position).code)
+      if impression.otherKey != 0 {
+        index.pointee.insert(impression.otherKey, row: Place.shown(position).code)
       }
     }
   }
 
-  private static let predictionWords = 6
+  private static let predictionWords = 2 * ImpressionPrediction.words
 
   private func wordCount(_ words: Int, _ numbers: Int) -> Int {
-    words + 3 * numbers + modelWords * modelCount
+    2 * ExampleFeatures.storedWords(words: words, numbers: numbers) + modelWords * modelCount
   }
 
   subscript(row: Int32) -> Impression { impressions[row] }
 
   func update(_ row: Int32) -> UnsafeMutablePointer<Impression> { impressions.update(row) }
 
-  /// The impression with this key, or whose click or click id has it; -1 when there is none.
-  func find(_ key: UInt64) -> Int32 {
-    index.pointee.find(key) {
-      let impression = impressions.address($0)
-      return impression.pointee.key == key || impression.pointee.otherKey == key
-    } ?? -1
+  /// Where an impression stands.
+  enum Place: Equatable {
+    /// A position in `shown`.
+    case shown(Int32)
+    /// A row of those that were clicked.
+    case clicked(Int32)
+
+    @inline(__always)
+    fileprivate init(code: Int32) {
+      self = code & 1 == 0 ? .shown(code &>> 1) : .clicked(code &>> 1)
+    }
+
+    @inline(__always)
+    fileprivate var code: Int32 {
+      switch self {
+      case .shown(let position): position &<< 1
+      case .clicked(let row): row &<< 1 | 1
+      }
+    }
+  }
+
+  /// The impression with this key, or whose click or click id has it.
+  @inline(__always)
+  func find(_ key: UInt64) -> Place? {
+    let code = index.pointee.find(key) {
+      switch Place(code: $0) {
+      case .shown(let position):
+        let impression = shown[position]
+        return impression.key == key || impression.otherKey == key
+      case .clicked(let row):
+        let impression = impressions.address(row)
+        return impression.pointee.key == key || impression.pointee.clickKey == key
+      }
+    }
+    return code.map(Place.init(code:))
   }
 
   /// Loads what a search for a key begins with; returns something of it.
   @inline(__always)
   func touch(_ key: UInt64) -> UInt32 { index.pointee.touch(key) }
 
-  // MARK: Rows
+  // MARK: Shown
 
-  /// Adds an impression with the features of `example`; its predictions are still to be set.
-  func add(_ impression: Impression, _ id: Identifier, _ example: ExampleFeatures) -> Int32 {
+  /// Adds an impression with the features of `example`; its predictions are still to be set in
+  /// `shown`.
+  ///
+  /// - Parameter clickID: The key of the click id that it was given; 0 for none. It is found by that
+  ///   too, unless another one is.
+  /// - Returns: Where it stands, and the slot if it is new and needs a timer.
+  @inline(__always)
+  func add(
+    _ impression: ShownImpressions.Impression, _ id: Identifier, _ example: ExampleFeatures,
+    clickID: UInt64
+  ) -> (position: Int32, newSlot: Int32?) {
     var impression = impression
-    impression.words = UInt8(truncatingIfNeeded: example.words)
-    impression.numbers = UInt8(truncatingIfNeeded: example.numberCount)
-    impression.text = texts.add(id)
-    impression.textLength = UInt8(truncatingIfNeeded: id.length)
-    let count = wordCount(example.words, example.numberCount)
-    impression.features = allocate(count)
-    let words = change(impression.features, count)
-    for i in 0..<example.count { words[i] = UInt32(bitPattern: example.rows[i]) }
-    for i in 0..<example.numberCount {
-      PendingImpressions.store(
-        example.values[example.words + i], at: words + example.count + 2 * i)
+    if clickID != 0, find(clickID) == nil { impression.otherKey = clickID }
+    let added = shown.add(impression, id, example)
+    precondition(added.position < 1 << 30, "impressions that wait for clicks take at most 8 GiB")
+    let code = Place.shown(added.position).code
+    index.pointee.insert(impression.key, row: code)
+    if impression.otherKey != 0 { index.pointee.insert(impression.otherKey, row: code) }
+    return added
+  }
+
+  /// Loads what is needed to forget shown impressions, side by side instead of one after the other;
+  /// returns something of it.
+  @inline(__always)
+  func touch(shown positions: UnsafePointer<Int32>, count: Int) -> UInt32 {
+    var seen: UInt32 = 0
+    for i in 0..<count {
+      let impression = shown[positions[i]]
+      seen ^= index.pointee.touch(impression.key)
+      if impression.otherKey != 0 { seen ^= index.pointee.touch(impression.otherKey) }
+    }
+    return seen
+  }
+
+  /// An impression is no longer found: its slot was taken.
+  @inline(__always)
+  func forget(_ impression: ShownImpressions.Impression, at position: Int32) {
+    let code = Place.shown(position).code
+    index.pointee.remove(impression.key, row: code)
+    if impression.otherKey != 0 { index.pointee.remove(impression.otherKey, row: code) }
+  }
+
+  /// An impression's click has come: it goes where clicked ones are, and is found by the click
+  /// instead of a click id, which has no other click. Its label waits for its time in `shown`.
+  ///
+  /// - Parameters:
+  ///   - example: Memory to use.
+  ///   - after: How long after the impression, in ms.
+  /// - Returns: Its row.
+  func click(
+    _ position: Int32, _ key: UInt64, after: Int64, _ example: ExampleFeatures
+  ) -> Int32 {
+    let from = shown[position]
+    forget(from, at: position)
+    var impression = Impression(
+      account: from.account, ad: from.ad, time: from.time, key: from.key, clickKey: key,
+      clickAfter: Int32(clamping: after))
+    (impression.words, impression.numbers) = (from.words, from.numbers)
+    impression.text = texts.add(shown.id(position))
+    impression.textLength = from.textLength
+    let count = wordCount(Int(from.words), Int(from.numbers))
+    impression.parts = allocate(count)
+    let parts = UnsafeMutableRawPointer(change(impression.parts, count))
+    shown.load(position, into: example)
+    example.store(at: parts + modelWords &* modelCount &* 4)
+    for model in 0..<modelCount {
+      let place = parts + model &* modelWords &* 4
+      place.storeBytes(
+        of: shown.prediction(of: position, model: model), as: ImpressionPrediction.self)
+      if modelWords > PendingImpressions.predictionWords {
+        place.storeBytes(
+          of: 0, toByteOffset: 4 &* PendingImpressions.predictionWords, as: UInt32.self)
+      }
     }
     let row = place(impression)
-    index.pointee.insert(impression.key, row: row)
+    precondition(row < 1 << 30, "at most 2^30 clicked impressions wait")
+    index.pointee.insert(impression.key, row: Place.clicked(row).code)
+    index.pointee.insert(key, row: Place.clicked(row).code)
+    shown.update(position).pointee.clicked = row
     return row
   }
+
+  // MARK: Rows
 
   private func place(_ impression: Impression) -> Int32 {
     let row = free[0].first
@@ -235,58 +334,32 @@ struct PendingImpressions {
     parts.update(start..<start + Int32(count))
   }
 
-  private static func store(_ value: Double, at words: UnsafeMutablePointer<UInt32>) {
-    words[0] = UInt32(truncatingIfNeeded: value.bitPattern)
-    words[1] = UInt32(truncatingIfNeeded: value.bitPattern >> 32)
-  }
-
-  private static func value(at words: UnsafeMutablePointer<UInt32>) -> Double {
-    Double(bitPattern: UInt64(words[0]) | UInt64(words[1]) << 32)
-  }
-
   private func prediction(_ impression: Impression, _ model: Int) -> Int32 {
-    impression.features
-      + Int32(Int(impression.words) + 3 * Int(impression.numbers) + modelWords * model)
+    impression.parts &+ Int32(truncatingIfNeeded: modelWords &* model)
   }
 
-  func set(_ prediction: Prediction, of row: Int32, model: Int) {
-    let words = change(self.prediction(impressions[row], model), modelWords)
-    PendingImpressions.store(prediction.click, at: words)
-    PendingImpressions.store(prediction.conversion, at: words + 2)
-    PendingImpressions.store(prediction.value, at: words + 4)
-    if modelWords > PendingImpressions.predictionWords { words[6] = 0 }
-  }
-
-  /// What a model was told of a clicked impression; only where that is kept.
+  /// What a model was told of an impression; only where that is kept.
   func told(of row: Int32, model: Int) -> DelayedConversions.Told {
     let words = parts.address(prediction(impressions[row], model))
-    return DelayedConversions.Told(bitPattern: words[6])
+    return DelayedConversions.Told(bitPattern: words[PendingImpressions.predictionWords])
   }
 
   func set(_ told: DelayedConversions.Told, of row: Int32, model: Int) {
     let words = change(prediction(impressions[row], model), modelWords)
-    words[6] = told.bitPattern
+    words[PendingImpressions.predictionWords] = told.bitPattern
   }
 
-  func prediction(of row: Int32, model: Int) -> Prediction {
-    let words = parts.address(prediction(impressions[row], model))
-    return Prediction(
-      click: PendingImpressions.value(at: words),
-      conversion: PendingImpressions.value(at: words + 2),
-      value: PendingImpressions.value(at: words + 4))
+  func prediction(of row: Int32, model: Int) -> ImpressionPrediction {
+    UnsafeRawPointer(parts.address(prediction(impressions[row], model)))
+      .loadUnaligned(as: ImpressionPrediction.self)
   }
 
   /// Its features as they were.
   func load(_ row: Int32, into example: ExampleFeatures) {
     let impression = impressions.address(row)
-    let (words, numbers) = (Int(impression.pointee.words), Int(impression.pointee.numbers))
-    example.set(words: words, numbers: numbers)
-    guard words + numbers > 0 else { return }
-    let stored = parts.address(impression.pointee.features)
-    for i in 0..<words + numbers { example.rows[i] = Int32(bitPattern: stored[i]) }
-    for i in 0..<numbers {
-      example.values[words + i] = PendingImpressions.value(at: stored + words + numbers + 2 * i)
-    }
+    example.set(
+      words: Int(impression.pointee.words), numbers: Int(impression.pointee.numbers),
+      from: UnsafeRawPointer(parts.address(prediction(impression.pointee, modelCount))))
   }
 
   /// The next of its slot; -1 at the end.
@@ -302,13 +375,11 @@ struct PendingImpressions {
     for i in 0..<count {
       let impression = impressions.address(rows[i])
       let length = wordCount(Int(impression.pointee.words), Int(impression.pointee.numbers))
-      let words = parts.address(impression.pointee.features)
+      let words = parts.address(impression.pointee.parts)
       // Lines of 16 words.
       for word in stride(from: 0, to: length, by: 16) { seen ^= words[word] }
       seen ^= words[length - 1] ^ index.pointee.touch(impression.pointee.key)
-      if impression.pointee.otherKey != 0 {
-        seen ^= index.pointee.touch(impression.pointee.otherKey)
-      }
+      seen ^= index.pointee.touch(impression.pointee.clickKey)
     }
     return seen
   }
@@ -318,30 +389,15 @@ struct PendingImpressions {
     texts.text(impressions[row].text, length: impressions[row].textLength)
   }
 
-  /// It is found by a click id too, unless another one is.
-  func name(_ row: Int32, _ key: UInt64) {
-    guard find(key) < 0 else { return }
-    impressions.update(row).pointee.otherKey = key
-    index.pointee.insert(key, row: row)
-  }
-
-  /// Its click has come: it is found by that instead of a click id, which has no other click.
-  ///
-  /// - Parameter after: How long after the impression, in ms.
-  func click(_ row: Int32, _ key: UInt64, after: Int64) {
-    let impression = impressions.update(row)
-    if impression.pointee.otherKey != 0 {
-      index.pointee.remove(impression.pointee.otherKey, row: row)
-    }
-    impression.pointee.otherKey = key
-    impression.pointee.clickAfter = Int32(clamping: after)
-    index.pointee.insert(key, row: row)
-  }
-
   /// Gives back what records of the last entry pointed to. Before anything else of an entry.
   @inline(__always)
   func beginEntry() {
-    guard released.count > 0 else { return }
+    shown.beginEntry()
+    if released.count > 0 { recycle() }
+  }
+
+  @inline(never)
+  private func recycle() {
     for i in 0..<Int32(released.count) {
       texts.remove(released[i].start, length: released[i].length)
     }
@@ -351,14 +407,14 @@ struct PendingImpressions {
   /// Its id stays readable until the next entry.
   func remove(_ row: Int32) {
     let impression = impressions[row]
-    index.pointee.remove(impression.key, row: row)
-    if impression.otherKey != 0 { index.pointee.remove(impression.otherKey, row: row) }
+    index.pointee.remove(impression.key, row: Place.clicked(row).code)
+    index.pointee.remove(impression.clickKey, row: Place.clicked(row).code)
     released.append(ReleasedText(start: impression.text, length: impression.textLength))
     let count = wordCount(Int(impression.words), Int(impression.numbers))
-    parts.update(impression.features).pointee = UInt32(bitPattern: -1)
-    let lastPiece = push(Int32(count + 2), impression.features)
+    parts.update(impression.parts).pointee = UInt32(bitPattern: -1)
+    let lastPiece = push(Int32(count + 2), impression.parts)
     if lastPiece >= 0 {
-      parts.update(lastPiece).pointee = UInt32(bitPattern: impression.features)
+      parts.update(lastPiece).pointee = UInt32(bitPattern: impression.parts)
     }
     impressions.update(row).pointee.followed = Impression.unused
     links.update(row).pointee = -1
@@ -435,21 +491,45 @@ struct PendingImpressions {
       digest.add(
         owner: owner, impression.time, Int64(impression.clickAfter), Int64(impression.credit),
         Int64(bitPattern: directory.ads.hash(impression.ad)),
-        Int64(bitPattern: impression.otherKey))
+        Int64(bitPattern: impression.clickKey))
       load(row, into: example)
-      for i in 0..<example.count {
-        digest.add(
-          owner: owner, Int64(i), Int64(rows.hash(example.rows[i])), bits(example.values[i]), 0)
-      }
+      add(example, rows, owner, to: &digest)
       for model in 0..<modelCount {
-        let prediction = prediction(of: row, model: model)
-        digest.add(
-          owner: owner, Int64(model), bits(prediction.click), bits(prediction.conversion),
-          bits(prediction.value))
+        add(prediction(of: row, model: model), model, owner, to: &digest)
         guard modelWords > PendingImpressions.predictionWords else { continue }
         digest.add(
           owner: owner, Int64(model), Int64(told(of: row, model: model).bitPattern))
       }
     }
+    shown.forEach { position in
+      let impression = shown[position]
+      guard impression.clicked < 0 else { return }
+      let owner = Hash.combine(directory.accounts.hash(impression.account), impression.key)
+      digest.add(
+        owner: owner, impression.time, Int64(bitPattern: directory.ads.hash(impression.ad)),
+        Int64(bitPattern: impression.otherKey))
+      shown.load(position, into: example)
+      add(example, rows, owner, to: &digest)
+      for model in 0..<modelCount {
+        add(shown.prediction(of: position, model: model), model, owner, to: &digest)
+      }
+    }
+  }
+
+  private func add(
+    _ example: ExampleFeatures, _ rows: FeatureRows, _ owner: UInt64, to digest: inout StateDigest
+  ) {
+    for i in 0..<example.count {
+      digest.add(
+        owner: owner, Int64(i), Int64(rows.hash(example.rows[i])), bits(example.values[i]), 0)
+    }
+  }
+
+  private func add(
+    _ prediction: ImpressionPrediction, _ model: Int, _ owner: UInt64, to digest: inout StateDigest
+  ) {
+    digest.add(
+      owner: owner, Int64(model), bits(prediction.click), bits(prediction.conversion),
+      bits(prediction.value))
   }
 }

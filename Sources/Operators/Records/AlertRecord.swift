@@ -69,6 +69,7 @@ public struct AlertRecord: StreamRecord {
     case ratesRecovered
     case lossDrift
     case lossRecovered
+    case rateChanged
     case forgot
     case recalibrated
     case challengerRestarted
@@ -76,6 +77,8 @@ public struct AlertRecord: StreamRecord {
     case rolledBack
     case dismissed
     case confirmed
+    case fewAccounts
+    case budgetSpent
   }
 
   private var message: StaticString {
@@ -99,6 +102,8 @@ public struct AlertRecord: StreamRecord {
       "outcomes are not those that were predicted: log-loss beyond what the model expects"
     case .lossRecovered:
       "outcomes are those that were predicted again: log-loss beyond what the model expects"
+    case .rateChanged:
+      "outcomes are more or less frequent than before: how often they are, and were"
     case .forgot: "the model forgets: only this part of its evidence is kept, its weights all are"
     case .recalibrated: "calibration forgets: only this part of its evidence is kept"
     case .challengerRestarted: "a challenger begins anew, with what comes from now on"
@@ -107,6 +112,9 @@ public struct AlertRecord: StreamRecord {
       "a promoted model proved worse or lost its calibration: the one before counts again"
     case .dismissed: "a challenger proved worse and is set aside: log-loss of both"
     case .confirmed: "a promoted model kept its place: the one before is set aside"
+    case .fewAccounts: "a round had too few accounts: nothing of it is published"
+    case .budgetSpent:
+      "another prior would tell more of an account than `epsilon` allows: no more are published"
     }
   }
 }

@@ -52,7 +52,7 @@ final class InputBuffer {
   }
 
   static let windowSize = 256
-  static let chunkRecords = 4096
+  static let chunkRecords = 256
   static let rejectedTime = Int64.min
   /// After so many records it shows whether a topic is keyed as its source says.
   static let judgedRecords = 1_000
@@ -257,8 +257,10 @@ final class InputBuffer {
       return tooFarAhead(time, of: "the newest event before it", at: newest, limits.maxGap)
     }
     let type = event.pointee.type
-    if type == .prior { return description.trusted ? nil : untrustedPrior() }
-    guard let keying = description.keying, type != .heartbeat else { return nil }
+    if type == .prior, !description.trusted { return untrustedPrior() }
+    // What is everybody's stands in every partition.
+    let isForAll = type == .heartbeat || (type == .prior && event.pointee.account.isAbsent)
+    guard let keying = description.keying, !isForAll else { return nil }
     return misplaced(event.pointee.account, record.key, keying)
   }
 

@@ -32,6 +32,10 @@ public struct StreamType: Hashable, Sendable, CustomStringConvertible {
   public static let scores = StreamType("scores", compacted: true)
   /// What a bidder needs to score by itself: weights, in parts.
   public static let models = StreamType("models")
+  /// What accounts contribute to what they learn together: events, of the type `prior`.
+  public static let updates = StreamType("updates")
+  /// What they have in common: events of the type `prior`, for everybody.
+  public static let priors = StreamType("priors")
   /// What is believed about an ad: rates, value, return, and the counts behind them.
   public static let estimates = StreamType("estimates", compacted: true)
   /// How fast a campaign may spend.

@@ -285,6 +285,8 @@ public struct LogOutput: Sendable, Hashable {
   /// Which partition a record goes to: the one that its key belongs to. Nil for the one that it
   /// comes from, where its account already is.
   public var keying: Keying?
+  /// With `keying`: each record goes to every partition. It may stand there more than once.
+  public var isForAll = false
 
   public init(sink: String, topic: String, compacted: Bool, keying: Keying? = nil) {
     self.sink = sink

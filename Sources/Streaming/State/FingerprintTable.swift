@@ -177,7 +177,7 @@ public struct FingerprintTable {
       shard.pointee.tags.storeBytes(
         of: FingerprintTable.tag(fingerprint), toByteOffset: slot, as: UInt8.self)
     }
-    shard.pointee.region.pointee.willChange(slot)
+    Region.willChange(shard.pointee.region, slot)
     FingerprintTable.slots(shard.pointee.region)[slot] = Slot(fingerprint: fingerprint, time: time)
     if shard.pointee.used > shard.pointee.usedMax { grow(shard) }
   }

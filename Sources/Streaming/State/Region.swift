@@ -85,29 +85,36 @@ package struct Region {
   }
 
   /// Must be called before the row is changed.
+  ///
+  /// Takes the region by its address: as a method it would be copied to the stack every time, only to
+  /// look at one of its fields.
   @inlinable @inline(__always)
-  func willChange(_ row: Int) {
-    if frozen != nil { preservePage(of: row) }
+  static func willChange(_ region: UnsafeMutablePointer<Region>, _ row: Int) {
+    if region.pointee.frozen != nil { preservePage(region, of: row) }
   }
 
   /// The same for rows that stand one after the other.
   @inlinable @inline(__always)
-  func willChange(_ rows: Range<Int>) {
-    if frozen != nil { preservePages(of: rows) }
+  static func willChange(_ region: UnsafeMutablePointer<Region>, _ rows: Range<Int>) {
+    if region.pointee.frozen != nil { preservePages(region, of: rows) }
   }
 
   @usableFromInline @inline(never)
-  func preservePages(of rows: Range<Int>) {
+  static func preservePages(_ region: UnsafeMutablePointer<Region>, of rows: Range<Int>) {
     guard !rows.isEmpty else { return }
-    for page in rows.lowerBound / rowsPerPage...(rows.upperBound - 1) / rowsPerPage {
-      preservePage(of: page * rowsPerPage)
+    let each = region.pointee.rowsPerPage
+    for page in rows.lowerBound / each...(rows.upperBound - 1) / each {
+      preservePage(region, of: page * each)
     }
   }
 
   @usableFromInline @inline(never)
-  func preservePage(of row: Int) {
-    guard let frozen, frozen.pointee.ownedMemory == nil, !frozen.pointee.isTorn else { return }
-    frozen.pointee.preserve(page: row / rowsPerPage, from: base)
+  static func preservePage(_ region: UnsafeMutablePointer<Region>, of row: Int) {
+    guard let frozen = region.pointee.frozen, frozen.pointee.ownedMemory == nil,
+      !frozen.pointee.isTorn
+    else { return }
+    frozen.pointee.preserve(
+      page: row / region.pointee.rowsPerPage, from: region.pointee.base)
   }
 
   /// Begins a snapshot of the rows as they are now.

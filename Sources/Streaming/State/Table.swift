@@ -21,7 +21,7 @@ public struct Table<Row: BitwiseCopyable> {
   /// A row to change; valid until the next `append`. O(1).
   @inlinable @inline(__always)
   public func update(_ row: Int32) -> UnsafeMutablePointer<Row> {
-    region.pointee.willChange(Int(row))
+    Region.willChange(region, Int(row))
     return address(row)
   }
 
@@ -29,7 +29,7 @@ public struct Table<Row: BitwiseCopyable> {
   /// what a snapshot under way still has to copy.
   @inlinable @inline(__always)
   public func update(_ rows: Range<Int32>) -> UnsafeMutablePointer<Row> {
-    region.pointee.willChange(Int(rows.lowerBound)..<Int(rows.upperBound))
+    Region.willChange(region, Int(rows.lowerBound)..<Int(rows.upperBound))
     return address(rows.lowerBound)
   }
 
@@ -40,7 +40,7 @@ public struct Table<Row: BitwiseCopyable> {
   @inlinable @inline(__always)
   public func willChange(_ rows: UnsafePointer<Int32>, count: Int) {
     guard region.pointee.frozen != nil else { return }
-    for i in 0..<count { region.pointee.willChange(Int(rows[i])) }
+    for i in 0..<count { Region.willChange(region, Int(rows[i])) }
   }
 
   /// Adds a row and returns its number. Amortised O(1).
@@ -51,7 +51,7 @@ public struct Table<Row: BitwiseCopyable> {
     if number == region.pointee.capacity { region.pointee.grow(to: number + 1) }
     region.pointee.count = number + 1
     // After `removeAll` the row may stand on a page that a snapshot still has to copy.
-    region.pointee.willChange(number)
+    Region.willChange(region, number)
     address(Int32(truncatingIfNeeded: number)).initialize(to: row)
     return Int32(truncatingIfNeeded: number)
   }
@@ -66,7 +66,7 @@ public struct Table<Row: BitwiseCopyable> {
     precondition(end <= Int(Int32.max), "a table holds at most 2^31 - 1 rows")
     if end > region.pointee.capacity { region.pointee.grow(to: end) }
     region.pointee.count = end
-    region.pointee.willChange(first..<end)
+    Region.willChange(region, first..<end)
     return Int32(truncatingIfNeeded: first)
   }
 

@@ -42,16 +42,17 @@ extension CheckedTopology {
   }
 
   /// Only an event's key is its account alone: other streams stay with the account they are about.
+  /// Updates and priors are events.
   private func checkPartitioners(_ problems: inout ProblemList) {
     for (sink, plan) in zip(topology.sinks, sinks) {
       guard case .kafka(let kafka) = sink.transport, kafka.partitioner != nil,
-        plan.stream != .events
+        ![.events, .updates, .priors].contains(plan.stream)
       else { continue }
       let path = "sinks.\(sink.name)"
       problems.add(
         place("\(path).kafka.partitioner", path),
         "\(quoted(path)) is of \(plan.stream), which stay in the partition of their account; only "
-          + "a sink of `events` has a `partitioner`")
+          + "a sink of `events`, `updates` or `priors` has a `partitioner`")
     }
   }
 

@@ -5,8 +5,8 @@ import Streaming
 /// Decides which partition a record belongs to: its account's, as Kafka's default partitioner
 /// puts it.
 ///
-/// Records without an account that can be read go to partition 0. Heartbeats, and priors from
-/// whom they are accepted, go to every partition. Used by one thread.
+/// Records without an account that can be read go to partition 0. Heartbeats, and priors without an
+/// account from whom they are accepted, go to every partition. Used by one thread.
 final class AccountRoute: @unchecked Sendable {
   // Only the thread that reads the input calls it.
   private var decoder = EventDecoder()
@@ -33,7 +33,9 @@ final class AccountRoute: @unchecked Sendable {
       let account = decoder.refused.account
       return Decision(partition: partition(of: account), account: account, time: nil)
     }
-    let isForAll = routing.type == .heartbeat || (routing.type == .prior && acceptsPriors)
+    let isForAll =
+      routing.type == .heartbeat
+      || (routing.type == .prior && routing.account.isAbsent && acceptsPriors)
     return Decision(
       partition: isForAll ? FileReplay.everyPartition : partition(of: routing.account),
       account: routing.account, time: routing.time)

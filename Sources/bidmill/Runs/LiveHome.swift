@@ -94,8 +94,9 @@ private struct LocalPlace {
   init(_ topology: CheckedTopology) { self.topology = topology }
 
   func open() throws -> LocalHome {
-    let (store, inputs) = try openStore()
-    let count = try store.partitionCount(inputs)
+    let (store, unkeyed) = try openStore()
+    let count = try store.partitionCount(unkeyed)
+    let inputs = keyed(unkeyed, partitions: count)
     return try LocalHome(
       (0..<count).map { partition in
         try LocalHome.Partition(
@@ -104,6 +105,18 @@ private struct LocalPlace {
             group: topology.group, partition: Int32(partition),
             inputs: LiveHomes.inputs(inputs, of: partition), outputs: topology.outputs))
       })
+  }
+
+  /// Updates of one group come together in the partition of its name. A learner leaves them where
+  /// their accounts are: of several partitions, each would make a prior of a part.
+  private func keyed(_ inputs: [LogInput], partitions: Int) -> [LogInput] {
+    guard partitions > 1, topology.operators.contains(where: { $0.description.name == "federate" })
+    else { return inputs }
+    return inputs.map { input in
+      var input = input
+      input.keying = Keying(hash: .murmur2, partitions: partitions)
+      return input
+    }
   }
 
   /// The one local log that everything is in.

@@ -16,9 +16,10 @@ struct RecordTimeReader: ~Copyable {
     return nil
   }
 
-  /// Whether it is in every partition: a heartbeat or a prior.
+  /// Whether it is in every partition: a heartbeat, or a prior of no account.
   mutating func isBroadcast(_ record: UnsafeRawBufferPointer) -> Bool {
     guard let routing = decoder.routing(of: record) else { return false }
-    return routing.type == .heartbeat || routing.type == .prior
+    return routing.type == .heartbeat
+      || (routing.type == .prior && routing.account.isAbsent)
   }
 }

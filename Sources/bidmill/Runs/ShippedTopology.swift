@@ -69,6 +69,14 @@ enum ShippedTopology {
         from: [unique, journeys, credits]
         half_life: 7d
 
+      # What to expect of every impression, learned online from its features. What the model
+      # expects of an ad's recent traffic counts beside the ad's own evidence while that is thin.
+      learner:
+        operator: learner
+        from: [journeys, credits]
+        features: [bias, campaign, ad, placement, "features.*", journey.state]
+        conversion_window: 1d
+
       # How fast each campaign may spend, so that its budget lasts its own day. A budget that is spent
       # stops the campaign with the event that spent it.
       pacing:
@@ -79,7 +87,7 @@ enum ShippedTopology {
       # What to bid: worth by the campaign's goal, times its pacing.
       bids:
         operator: bids
-        from: [unique, posteriors, pacing]
+        from: [unique, posteriors, learner, pacing]
 
       # What is published: orders, budgets and caps have the last word.
       safety:
@@ -102,7 +110,7 @@ enum ShippedTopology {
 
       # What a person should look at.
       alerts:
-        from: [people, pacing, safety]
+        from: [people, learner, pacing, safety]
         log: { topic: alerts }
 
       # Records that could not be accepted, whole and with the reason. They always have a sink; name
@@ -115,7 +123,6 @@ enum ShippedTopology {
 
     # What a restart begins from.
     snapshots: { directory: "${LIVE_STATE:-state/live}", every: 10m }
-
     """#
 
   static let market = #"""

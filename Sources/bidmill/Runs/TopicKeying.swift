@@ -26,6 +26,7 @@ extension CheckedTopology {
       var output = output
       if case .kafka(let kafka) = sink.transport, let hash = kafka.partitioner?.hash {
         output.keying = Keying(hash: hash, partitions: partitions)
+        output.isForAll = sink.stream == .priors
       }
       return output
     }

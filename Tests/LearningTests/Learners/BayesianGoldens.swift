@@ -82,6 +82,15 @@ private func features(_ row: [Double]) -> [(UInt32, Double)] {
     let (mean, variance) = posterior.predict(rows[0])
     let score = BayesianLogistic.Score(means: Heads(mean, 0), variances: Heads(variance, 0))
     #expect(isNear(BayesianLogistic().rates(score).x, 0.671029351, 1e-8))
+    // What MacKay's formula approximates: scipy.integrate.quad.
+    let deviation = variance.squareRoot()
+    let rule = GaussLegendre.standard
+    let rate = zip(rule.nodes, rule.weights).reduce(0) { sum, point in
+      let z = 8 * point.0
+      return sum
+        + 8 * point.1 * Elementary.normalDensity(z) * Rate.sigmoid(mean + deviation * z)
+    }
+    #expect(isNear(rate, 0.67083504, 1e-8))
   }
 
   /// Ridge regression; River 0.26.1's BayesianLinearRegression gives the same.
@@ -156,5 +165,67 @@ private func features(_ row: [Double]) -> [(UInt32, Double)] {
     learner.learn(features, &total, score, labels: Heads(1, 0), weights: Heads(1, 0))
     #expect(isNear(coordinate.means.x, 0.7939248115, 1e-9))
     #expect(isNear(coordinate.variances.x, 0.3696833937, 1e-9))
+  }
+}
+
+@Suite struct DensePosteriorTests {
+  private func rows(_ seed: UInt64, _ count: Int) -> (rows: [[Double]], outcomes: [Double]) {
+    var random = SplitMix64(seed: seed)
+    let rows = (0..<count).map { _ in (0..<4).map { _ in random.uniform(-1, 1) } }
+    return (rows, rows.map { $0[0] - 2 * $0[3] + random.uniform(-0.1, 0.1) })
+  }
+
+  /// With linear outcomes a batch is its examples one by one, in any order; two of them are one of
+  /// twice the precision.
+  @Test func aBatchIsItsExamples() {
+    let seed: UInt64 = 15
+    let (rows, outcomes) = rows(seed, 60)
+    var (batch, single, twice, heavy) = (
+      DensePosterior(count: 4, precision: 0.5), DensePosterior(count: 4, precision: 0.5),
+      DensePosterior(count: 4, precision: 0.5), DensePosterior(count: 4, precision: 0.5)
+    )
+    batch.learn(rows, outcomes: outcomes, precision: 3)
+    for i in rows.indices.reversed() {
+      single.learn([rows[i]], outcomes: [outcomes[i]], precision: 3)
+    }
+    twice.learn(rows + rows, outcomes: outcomes + outcomes)
+    heavy.learn(rows, outcomes: outcomes, precision: 2)
+    #expect(areNear(batch.means, single.means, 1e-12), "seed \(seed)")
+    #expect(areNear(batch.precisions, single.precisions, 1e-10), "seed \(seed)")
+    #expect(areNear(twice.means, heavy.means, 1e-12), "seed \(seed)")
+  }
+
+  /// A feature that never comes keeps its prior, and one that comes no more its weight where the
+  /// others do not depend on it.
+  @Test func aFeatureThatIsNotThereKeepsWhatItWas() {
+    var posterior = DensePosterior(count: 3, precision: 2)
+    posterior.learnLogistic([[1, 0, 0], [1, 0, 0], [1, 0, 0]], outcomes: [1, 1, 0])
+    let first = posterior.means[0]
+    #expect(first > 0 && posterior.means[1] == 0 && posterior.means[2] == 0)
+    #expect(posterior.precisions[4] == 2)
+    posterior.learnLogistic([[0, 1, 0], [0, 1, 0]], outcomes: [0, 0])
+    #expect(isNear(posterior.means[0], first, 1e-12) && posterior.means[1] < 0)
+  }
+
+  @Test func extremesStayNumbers() {
+    let seed: UInt64 = 16
+    var random = SplitMix64(seed: seed)
+    let values = [0, 1, -1, 1e-12, 1e6, -1e6, FeatureValue.limit]
+    for _ in 0..<200 {
+      var posterior = DensePosterior(count: 3, precision: random.unit() < 0.5 ? 1e-6 : 1)
+      let rows = (0..<6).map { _ in
+        (0..<3).map { _ in values[Int(random.next() % UInt64(values.count))] }
+      }
+      let labels = rows.map { _ in random.unit() < 0.5 ? 1.0 : 0 }
+      if random.unit() < 0.5 {
+        posterior.learnLogistic(rows, outcomes: labels, diagonal: random.unit() < 0.5)
+      } else {
+        posterior.learn(rows, outcomes: labels)
+      }
+      let numbers = posterior.means + posterior.precisions
+      #expect(numbers.allSatisfy { $0.isFinite }, "seed \(seed): \(rows)")
+      let (mean, variance) = posterior.predict([1, 1, 1])
+      #expect(mean.isFinite && variance.isFinite && variance >= 0, "seed \(seed): \(rows)")
+    }
   }
 }

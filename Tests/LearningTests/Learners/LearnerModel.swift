@@ -3,20 +3,20 @@ import Learning
 /// Features of a test, by number.
 typealias Example = (features: [(UInt32, Double)], labels: Heads, weights: Heads)
 
-/// A learner over memory of its own, as an engine would hold it.
-final class LearnerModel<Learner: SparseLearner> {
-  let learner: Learner
-  private(set) var total: Learner.Total
-  private var coordinates: UnsafeMutablePointer<Learner.Coordinate>
+/// Coordinates in memory of their own, as an engine would hold them: rows in the order in which
+/// features came.
+final class FeatureMemory<Coordinate: BitwiseCopyable> {
+  private let fresh: (UInt32) -> Coordinate
+  private var coordinates: UnsafeMutablePointer<Coordinate>
   private var capacity = 4
   private(set) var count = 0
   private var index = FeatureIndex()
   private var rows: [Int32] = []
   private var values: [Double] = []
 
-  init(_ learner: Learner) {
-    self.learner = learner
-    total = learner.total()
+  /// - Parameter fresh: What is known of a feature that was never seen.
+  init(_ fresh: @escaping (UInt32) -> Coordinate) {
+    self.fresh = fresh
     coordinates = .allocate(capacity: capacity)
   }
 
@@ -29,12 +29,12 @@ final class LearnerModel<Learner: SparseLearner> {
     let known = index.row(of: feature)
     if known >= 0 { return known }
     if count == capacity {
-      let larger = UnsafeMutablePointer<Learner.Coordinate>.allocate(capacity: capacity * 2)
+      let larger = UnsafeMutablePointer<Coordinate>.allocate(capacity: capacity * 2)
       larger.initialize(from: coordinates, count: count)
       coordinates.deallocate()
       (coordinates, capacity) = (larger, capacity * 2)
     }
-    (coordinates + count).initialize(to: learner.coordinate(of: feature))
+    (coordinates + count).initialize(to: fresh(feature))
     index.insert(feature, row: Int32(count))
     count += 1
     return Int32(count - 1)
@@ -43,19 +43,19 @@ final class LearnerModel<Learner: SparseLearner> {
   /// Gives features their rows before they are seen.
   func meet(_ features: [UInt32]) { for feature in features { _ = row(feature) } }
 
-  func set(_ coordinate: Learner.Coordinate, of feature: UInt32) {
+  func set(_ coordinate: Coordinate, of feature: UInt32) {
     // The row first: it may move the coordinates.
     let row = row(feature)
     coordinates[Int(row)] = coordinate
   }
 
-  func coordinate(_ feature: UInt32) -> Learner.Coordinate {
+  func coordinate(_ feature: UInt32) -> Coordinate {
     let row = row(feature)
     return coordinates[Int(row)]
   }
 
-  private func with<Result>(
-    _ features: [(UInt32, Double)], _ body: (ActiveFeatures<Learner.Coordinate>) -> Result
+  func with<Result>(
+    _ features: [(UInt32, Double)], _ body: (ActiveFeatures<Coordinate>) -> Result
   ) -> Result {
     rows = features.map { row($0.0) }
     values = features.map(\.1)
@@ -70,8 +70,45 @@ final class LearnerModel<Learner: SparseLearner> {
     }
   }
 
+  /// The same bytes in other memory, as a snapshot moves them.
+  func copy() -> FeatureMemory {
+    let other = FeatureMemory(fresh)
+    var features = [UInt32](repeating: 0, count: count)
+    // The tests' features.
+    for feature in 0..<4096 as Range<UInt32> where index.row(of: feature) >= 0 {
+      features[Int(index.row(of: feature))] = feature
+    }
+    for (row, feature) in features.enumerated() {
+      withUnsafeBytes(of: coordinates[row]) { bytes in
+        other.set(bytes.loadUnaligned(as: Coordinate.self), of: feature)
+      }
+    }
+    return other
+  }
+}
+
+/// A learner over memory of its own.
+final class LearnerModel<Learner: SparseLearner> {
+  let learner: Learner
+  var total: Learner.Total
+  private var memory: FeatureMemory<Learner.Coordinate>
+
+  init(_ learner: Learner) {
+    self.learner = learner
+    total = learner.total()
+    memory = FeatureMemory { learner.coordinate(of: $0) }
+  }
+
+  func meet(_ features: [UInt32]) { memory.meet(features) }
+
+  func set(_ coordinate: Learner.Coordinate, of feature: UInt32) {
+    memory.set(coordinate, of: feature)
+  }
+
+  func coordinate(_ feature: UInt32) -> Learner.Coordinate { memory.coordinate(feature) }
+
   func score(_ features: [(UInt32, Double)]) -> Learner.Score {
-    with(features) { learner.score($0, total) }
+    memory.with(features) { learner.score($0, total) }
   }
 
   func rates(_ features: [(UInt32, Double)]) -> Heads { learner.rates(score(features)) }
@@ -79,7 +116,7 @@ final class LearnerModel<Learner: SparseLearner> {
   /// Predicts, then learns.
   @discardableResult
   func learn(_ example: Example) -> Heads {
-    with(example.features) { features in
+    memory.with(example.features) { features in
       let score = learner.score(features, total)
       let rates = learner.rates(score)
       learner.learn(features, &total, score, labels: example.labels, weights: example.weights)
@@ -97,30 +134,12 @@ final class LearnerModel<Learner: SparseLearner> {
   func copy() -> LearnerModel {
     let other = LearnerModel(learner)
     other.total = total
-    for (feature, row) in features {
-      withUnsafeBytes(of: coordinates[Int(row)]) { bytes in
-        other.set(bytes.loadUnaligned(as: Learner.Coordinate.self), of: feature)
-      }
-    }
+    other.memory = memory.copy()
     return other
   }
-
-  /// Features in the order in which they came.
-  private var features: [(UInt32, Int32)] {
-    known.enumerated().map { ($0.element, Int32($0.offset)) }
-  }
-  private var known: [UInt32] {
-    var found = [UInt32](repeating: 0, count: count)
-    for feature in LearnerModel.names where index.row(of: feature) >= 0 {
-      found[Int(index.row(of: feature))] = feature
-    }
-    return found
-  }
-  /// The tests' features.
-  private static var names: Range<UInt32> { 0..<4096 }
 }
 
-/// Four letters for features.
+/// Letters for features.
 enum Name {
   static let a: UInt32 = 1
   static let b: UInt32 = 2

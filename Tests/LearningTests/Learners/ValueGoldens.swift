@@ -140,6 +140,26 @@ import Testing
     #expect(isNear(example.weight * (q - example.label), golden.gradient, 1e-10))
   }
 
+  /// The loss whose derivatives these are, of clicks and of clicked conversions; autograd
+  /// (`esmm_and_delay_weights.py`).
+  @Test(
+    arguments: [
+      (0, 0, 0.1595117452, 0.1192029220), (1, 0, 2.159511745, -0.8807970780),
+      (1, 1, 5.56711771, -0.8807970780),
+    ] as [(Double, Double, Double, Double)])
+  func theLossIsOfBothRates(
+    _ golden: (click: Double, conversion: Double, loss: Double, slope: Double)
+  ) {
+    let (p, q) = (Rate.sigmoid(-2), Rate.sigmoid(-1))
+    let (click, both) = (golden.click, golden.click * golden.conversion)
+    #expect(isNear(Rate.logLoss(click, p) + Rate.logLoss(both, p * q), golden.loss, 1e-8))
+    // Without the part that no longer goes into the click head: (c − k)(1 − p) / (1 − c).
+    let c = p * q
+    let whole = [0.1483752709, -0.8516247291, -1.761594156]
+    let left = whole[Int(golden.click + golden.conversion)] - (c - both) * (1 - p) / (1 - c)
+    #expect(isNear(left, golden.slope, 1e-9) && isNear(p - click, golden.slope, 1e-9))
+  }
+
   /// A soft credit's gradient is the mixture's; a click that did not convert is a plain example.
   @Test func creditsMix() {
     let (p, q) = (0.03, 0.2)

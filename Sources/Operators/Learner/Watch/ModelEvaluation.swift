@@ -38,7 +38,8 @@ extension ScoreSums {
 /// How good published predictions were: sums over labels that are known, by account and campaign,
 /// model and head, over the whole stream and fading.
 ///
-/// 88 bytes for each head and model of a campaign; the same and 12 KiB of histograms of an account.
+/// 88 bytes for each head and model of a campaign, and 12 KiB of histograms of an account, whose sums
+/// are those of its campaigns.
 struct ModelEvaluation {
   static let setting = SettingDescription(
     "evaluation",
@@ -65,6 +66,8 @@ struct ModelEvaluation {
   private struct Account: BitwiseCopyable {
     /// Its first row; -1 before its first label.
     var first: Int32 = -1
+    /// Its campaigns that have labels, the one that had them last first; -1 for none.
+    var campaign: Int32 = -1
     /// Campaigns with labels since the last report, in the order of these; -1 for none.
     var changedFirst: Int32 = -1
     var changedLast: Int32 = -1
@@ -74,6 +77,8 @@ struct ModelEvaluation {
 
   private struct Campaign: BitwiseCopyable {
     var first: Int32 = -1
+    /// The account's next one; -1 at the end.
+    var sibling: Int32 = -1
     var next: Int32 = -1
     var isChanged: Int32 = 0
   }
@@ -101,9 +106,10 @@ struct ModelEvaluation {
   private let directory: Directory
   private let accounts: Table<Account>
   private let campaigns: Table<Campaign>
-  private let accountSums: Table<Sums>
+  /// One row: how many rows accounts have.
+  private let accountRows: Table<Int32>
   private let campaignSums: Table<Sums>
-  /// By the rows of `accountSums`.
+  /// By accounts' rows.
   private let raw: Table<Sums>
   private let all: Table<ScoreHistogram>
   private let recent: Table<Fading<ScoreHistogram>>
@@ -118,7 +124,8 @@ struct ModelEvaluation {
     directory = setup.directory
     accounts = setup.store.table("evaluation.accounts", of: Account.self)
     campaigns = setup.store.table("evaluation.campaigns", of: Campaign.self)
-    accountSums = setup.store.table("evaluation.account_sums", of: Sums.self)
+    accountRows = setup.store.table("evaluation.rows", of: Int32.self, capacity: 1)
+    accountRows.fill(to: 1, with: 0)
     campaignSums = setup.store.table("evaluation.campaign_sums", of: Sums.self)
     raw = setup.store.table("evaluation.raw_sums", of: Sums.self)
     all = setup.store.table("evaluation.scores", of: ScoreHistogram.self, capacity: 1)
@@ -137,7 +144,7 @@ struct ModelEvaluation {
   func place(_ account: Int32, _ campaign: Int32, _ now: Int64) -> Place {
     if Int(account) >= accounts.count || accounts[account].first < 0 { begin(account) }
     if Int(campaign) >= campaigns.count || campaigns[campaign].first < 0 {
-      begin(campaign: campaign)
+      begin(campaign: campaign, of: account)
     }
     if moment.pointee.time != now { move(to: now) }
     var isFirst = false
@@ -149,10 +156,10 @@ struct ModelEvaluation {
   @inline(never)
   private func begin(_ account: Int32) {
     accounts.fill(to: Int(account) + 1, with: Account())
-    let first = Int32(accountSums.count)
+    let first = accountRows[0]
     accounts.update(account).pointee.first = first
     let end = Int(first + rowsEach)
-    accountSums.fill(to: end, with: Sums())
+    accountRows.update(0).pointee = first + rowsEach
     if hasRaw { raw.fill(to: end, with: Sums()) }
     guard hasCurves else { return }
     all.fill(to: end, with: ScoreHistogram())
@@ -160,10 +167,12 @@ struct ModelEvaluation {
   }
 
   @inline(never)
-  private func begin(campaign: Int32) {
+  private func begin(campaign: Int32, of account: Int32) {
     campaigns.fill(to: Int(campaign) + 1, with: Campaign())
     let first = Int32(campaignSums.count)
     campaigns.update(campaign).pointee.first = first
+    campaigns.update(campaign).pointee.sibling = accounts[account].campaign
+    accounts.update(account).pointee.campaign = campaign
     campaignSums.fill(to: Int(first + rowsEach), with: Sums())
   }
 
@@ -197,7 +206,6 @@ struct ModelEvaluation {
   func add(_ scored: ScoredLabel, _ head: RateHead, _ model: Int, _ place: Place) {
     let number = Int32(truncatingIfNeeded: model &* RateHead.count &+ head.rawValue)
     let row = place.account &+ number
-    add(scored, to: accountSums.update(row))
     add(scored, to: campaignSums.update(place.campaign &+ number))
     guard hasCurves else { return }
     all.update(row).pointee.add(
@@ -252,7 +260,7 @@ struct ModelEvaluation {
     guard Int(account) < accounts.count, accounts[account].isChanged == 1 else { return }
     forEachHead { model, head, number in
       let row = accounts[account].first + number
-      let figures = figures(accountRow: row, at: now)
+      let figures = figures(account, row, number, at: now)
       if figures.all.labels > 0 { body(-1, model, head, figures) }
     }
     var campaign = accounts[account].changedFirst
@@ -265,8 +273,8 @@ struct ModelEvaluation {
       row.pointee.isChanged = 0
       campaign = row.pointee.next
     }
-    let first = accounts[account].first
-    accounts.update(account).pointee = Account(first: first)
+    let state = accounts[account]
+    accounts.update(account).pointee = Account(first: state.first, campaign: state.campaign)
   }
 
   private func forEachHead(_ body: (_ model: Int, _ head: RateHead, _ number: Int32) -> Void) {
@@ -292,14 +300,22 @@ struct ModelEvaluation {
       raw: ScoreFigures())
   }
 
-  private func figures(accountRow row: Int32, at now: Int64) -> Figures {
-    let sums = accountSums.address(row)
-    let scale = discount(from: sums.pointee.recent.landmark, at: now)
+  /// Of an account, whose row of the head and model is `row`. O(its campaigns).
+  private func figures(
+    _ account: Int32, _ row: Int32, _ number: Int32, at now: Int64
+  ) -> Figures {
+    var (whole, fading) = (ScoreSums(), ScoreSums())
+    var campaign = accounts[account].campaign
+    while campaign >= 0 {
+      let sums = campaignSums.address(campaigns[campaign].first + number)
+      whole.add(sums.pointee.all)
+      fading.add(
+        sums.pointee.recent.sums, times: discount(from: sums.pointee.recent.landmark, at: now))
+      campaign = campaigns[campaign].sibling
+    }
     var figures = Figures(
-      all: ScoreFigures(sums.pointee.all, hasCurves ? all[row] : nil),
-      recent: ScoreFigures(
-        sums.pointee.recent.sums, hasCurves ? recent[row].sums : nil, scale: scale),
-      raw: ScoreFigures())
+      all: ScoreFigures(whole, hasCurves ? all[row] : nil),
+      recent: ScoreFigures(fading, hasCurves ? recent[row].sums : nil), raw: ScoreFigures())
     if hasRaw {
       let raw = raw.address(row)
       figures.raw = ScoreFigures(
@@ -339,7 +355,6 @@ struct ModelEvaluation {
       for number in 0..<rowsEach {
         let row = accounts[account].first + number
         let place = Int64(number) &<< 4
-        digest.add(owner: owner, place: place, wordsOf: accountSums.address(row))
         if hasRaw { digest.add(owner: owner, place: place | 1, wordsOf: raw.address(row)) }
         guard hasCurves else { continue }
         digest.add(owner: owner, place: place | 2, wordsOf: all.address(row))

@@ -47,6 +47,8 @@ struct ModelWatch {
   private let scores: Stream<ScoreRecord>
   private let alerts: Stream<AlertRecord>
   private let counters: UnsafeMutableBufferPointer<HeadCounters>
+  /// The same number of them; all 0 between entries.
+  private let uncounted: UnsafeMutableBufferPointer<HeadSums>
   private let actions: ActionCounters
   /// What each model said of the impression at hand: as published, then raw.
   private let said: UnsafeMutablePointer<Heads>
@@ -76,12 +78,28 @@ struct ModelWatch {
       observed = setup.counter("\(name).observed_millionths")
     }
 
+    func add(_ sums: HeadSums) {
+      labels.add(sums.labels)
+      logLoss.add(sums.logLoss)
+      predicted.add(sums.predicted)
+      observed.add(sums.observed)
+    }
+  }
+
+  /// What is not in the counters yet.
+  private struct HeadSums: BitwiseCopyable {
+    var labels: Int64 = 0
+    /// Millionths, as the others.
+    var logLoss: Int64 = 0
+    var predicted: Int64 = 0
+    var observed: Int64 = 0
+
     @inline(__always)
-    func add(_ scored: ScoredLabel) {
-      labels.add()
-      logLoss.add(Int64(scored.loss * 1e6))
-      predicted.add(Int64(scored.probability * 1e6))
-      observed.add(Int64(scored.label * 1e6))
+    mutating func add(_ scored: ScoredLabel) {
+      labels &+= 1
+      logLoss &+= Int64(scored.loss * 1e6)
+      predicted &+= Int64(scored.probability * 1e6)
+      observed &+= Int64(scored.label * 1e6)
     }
   }
 
@@ -89,6 +107,7 @@ struct ModelWatch {
     let drifts: Counter
     let featureDrifts: Counter
     let recoveries: Counter
+    let rateChanges: Counter
     let forgets: Counter
     let recalibrations: Counter
     let restarts: Counter
@@ -100,6 +119,7 @@ struct ModelWatch {
       drifts = setup.counter("drifts")
       featureDrifts = setup.counter("feature_drifts")
       recoveries = setup.counter("drifts_recovered")
+      rateChanges = setup.counter("rate_changes")
       forgets = setup.counter("forgets")
       recalibrations = setup.counter("recalibrations")
       restarts = setup.counter("challengers_restarted")
@@ -141,6 +161,8 @@ struct ModelWatch {
     }
     self.counters = .allocate(capacity: counters.count)
     _ = self.counters.initialize(from: counters)
+    uncounted = .allocate(capacity: counters.count)
+    uncounted.initialize(repeating: HeadSums())
     actions = ActionCounters(setup)
     said = .allocate(capacity: 2 * models.count)
     said.initialize(repeating: .zero, count: 2 * models.count)
@@ -155,6 +177,7 @@ struct ModelWatch {
     evaluation.deallocate()
     features.deallocate()
     counters.deallocate()
+    uncounted.deallocate()
     said.deallocate()
     logits.deallocate()
     rewritten.deinitialize(count: 1)
@@ -187,7 +210,7 @@ struct ModelWatch {
 
   /// An impression was shown, whose features `plan.read` has just found.
   @inline(__always)
-  func shown(
+  mutating func shown(
     _ id: Identifier, _ plan: FeaturePlan, _ own: UnsafeBufferPointer<Feature>,
     of account: Int32, at now: Int64
   ) {
@@ -224,7 +247,7 @@ struct ModelWatch {
   }
 
   /// Scores what was said, once every model has learned from it.
-  func judge(_ judged: Judged) {
+  mutating func judge(_ judged: Judged) {
     let campaign = directory.ads.parent(judged.ad)
     let place = evaluation.place(judged.account, campaign, judged.now)
     if place.isFirst { schedule(judged.account, judged.now) }
@@ -234,8 +257,16 @@ struct ModelWatch {
     if trials.isOn { compare(judged) }
   }
 
+  /// Brings the counters up to what was judged. Behind the labels of an entry.
+  func count() {
+    for i in uncounted.indices where uncounted[i].labels > 0 {
+      counters[i].add(uncounted[i])
+      uncounted[i] = HeadSums()
+    }
+  }
+
   @inline(__always)
-  private func score(_ judged: Judged, _ model: Int, _ place: ModelEvaluation.Place) {
+  private mutating func score(_ judged: Judged, _ model: Int, _ place: ModelEvaluation.Place) {
     let rates = said[model]
     if judged.click.isKnown {
       let scored = ScoredLabel(rates.x, judged.click.value)
@@ -253,7 +284,7 @@ struct ModelWatch {
     if keepsRaw { scoreRaw(judged, model, place) }
   }
 
-  private func scoreRaw(_ judged: Judged, _ model: Int, _ place: ModelEvaluation.Place) {
+  private mutating func scoreRaw(_ judged: Judged, _ model: Int, _ place: ModelEvaluation.Place) {
     let raw = said[models.count + model]
     if judged.click.isKnown {
       let scored = ScoredLabel(raw.x, judged.click.value)
@@ -270,14 +301,14 @@ struct ModelWatch {
   }
 
   @inline(__always)
-  private func add(
+  private mutating func add(
     _ scored: ScoredLabel, _ head: RateHead, _ model: Int, _ place: ModelEvaluation.Place
   ) {
     evaluation.add(scored, head, model, place)
-    counters[model * RateHead.count + head.rawValue].add(scored)
+    uncounted[model &* RateHead.count &+ head.rawValue].add(scored)
   }
 
-  private func calibrate(_ judged: Judged, _ campaign: Int32) {
+  private mutating func calibrate(_ judged: Judged, _ campaign: Int32) {
     for model in 0..<models.count {
       let raw = said[models.count + model]
       if judged.click.isKnown {
@@ -295,53 +326,66 @@ struct ModelWatch {
 
   // MARK: Drift
 
-  private func watch(_ judged: Judged) {
+  private mutating func watch(_ judged: Judged) {
     let champion = champion(of: judged.account)
     let raw = said[(keepsRaw ? models.count : 0) + champion]
     let logit = logits[champion]
-    if judged.click.isKnown,
-      let finding = drift.update(
-        judged.account, .pctr, excess: raw.x - judged.click.value, logit: logit.x, at: judged.now)
-    {
-      respond(to: finding, .pctr, judged)
+    if judged.click.isKnown {
+      watch(.pctr, judged, raw.x, judged.click.value, logit: logit.x)
     }
-    if judged.conversion.isKnown, judged.isClicked,
-      let finding = drift.update(
-        judged.account, .pcvr, excess: raw.y - judged.conversion.value, logit: logit.y,
-        at: judged.now)
-    {
-      respond(to: finding, .pcvr, judged)
+    if judged.conversion.isKnown, judged.isClicked {
+      watch(.pcvr, judged, raw.y, judged.conversion.value, logit: logit.y)
     }
   }
 
-  /// The ladder: a second alarm soon after the first, and a third, are answered by more.
+  @inline(__always)
+  private mutating func watch(
+    _ head: RateHead, _ judged: Judged, _ prediction: Double, _ label: Double, logit: Double
+  ) {
+    guard
+      drift.add(
+        judged.account, head, prediction: prediction, label: label, logit: logit,
+        shown: judged.shown, at: judged.now)
+    else { return }
+    let drift = drift
+    drift.judge(judged.account, head, shown: judged.shown, at: judged.now) {
+      take($0, head, judged)
+    }
+  }
+
   @inline(never)
-  private func respond(
+  private mutating func take(_ finding: DriftWatch.Finding, _ head: RateHead, _ judged: Judged) {
+    let (severity, subject): (Alert.Severity, AlertRecord.Subject)
+    switch finding.kind {
+    case .changed:
+      actions.rateChanges.add()
+      (severity, subject) = (.info, .rateChanged)
+    case .better:
+      actions.recoveries.add()
+      (severity, subject) = (.info, finding.isOfLoss ? .lossRecovered : .ratesRecovered)
+    case .worse:
+      actions.drifts.add()
+      (severity, subject) = (.warning, finding.isOfLoss ? .lossDrift : .ratesDrift)
+    }
+    alert(
+      judged.account, .drift, severity, subject, champion(of: judged.account), head,
+      observed: finding.after, expected: finding.before)
+    if finding.kind == .worse, drift.isResponding { respond(to: finding, head, judged) }
+  }
+
+  /// A third alarm soon after others is answered by more.
+  private mutating func respond(
     to finding: DriftWatch.Finding, _ head: RateHead, _ judged: Judged
   ) {
     let account = judged.account
     let champion = champion(of: account)
-    guard finding.isWorse else {
-      actions.recoveries.add()
-      alert(
-        account, .drift, .info, finding.isOfLoss ? .lossRecovered : .ratesRecovered, champion, head,
-        observed: finding.after,
-        expected: finding.before)
-      return
-    }
-    actions.drifts.add()
-    alert(
-      account, .drift, .warning, finding.isOfLoss ? .lossDrift : .ratesDrift, champion, head,
-      observed: finding.after,
-      expected: finding.before)
-    guard drift.isResponding else { return }
     let kept = drift.keep
     models[champion].forget(
       rows, of: account, keeping: head == .pctr ? Heads(kept, 1) : Heads(1, kept)
     ) { if isPublished { rewritten.pointee.append($0) } }
     actions.forgets.add()
     alert(account, .drift, .info, .forgot, champion, head, observed: kept, expected: 1)
-    if finding.level >= 2, calibration.method != .none {
+    if calibration.method != .none {
       calibration.forget(account, head, keeping: kept, at: judged.now)
       actions.recalibrations.add()
       alert(
@@ -371,7 +415,7 @@ struct ModelWatch {
 
   // MARK: Promotion
 
-  private func compare(_ judged: Judged) {
+  private mutating func compare(_ judged: Judged) {
     let label: Label
     switch trials.head {
     case .pctr: label = judged.click
