@@ -13,6 +13,8 @@ struct KnownMarket {
     var turn = 0.0
     /// `slot` is nearly always the last one.
     var isOtherSlot = false
+    /// Of a conversion given a click, where it is not the market's.
+    var conversionRate: Double?
   }
 
   private(set) var random: SplitMix64
@@ -54,7 +56,7 @@ struct KnownMarket {
     let rate = 1 / (1 + NaiveLearner.exp(-logit))
     let isClicked = unit() < rate
     rates.append(rate)
-    let isConverted = unit() < conversionRate && isClicked
+    let isConverted = unit() < shape.conversionRate ?? conversionRate && isClicked
     let place = #""account":"acme","campaign":"c\#(ad / 2)","ad":"a\#(ad)""#
     // Users only where someone converts: journeys cost more than what is tested here.
     let user = isConverted ? #","user":"u\#(count)""# : ""
