@@ -10,6 +10,8 @@ import Testing
     var trials: [Double]
     var successes: [Double]
     var weights: [Heads]
+    /// Features that it knows.
+    var known = 5
   }
 
   /// Rates around 1 % and 3 %, and weights around `effects`.
@@ -39,7 +41,8 @@ import Testing
       }
       for (slot, weights) in account.weights.enumerated() {
         layout.set(
-          slot, weights: weights, known: .init(repeating: true), raises: weights .> 0.1,
+          slot, weights: weights, known: .init(repeating: slot < account.known),
+          raises: weights .> 0.1,
           lowers: weights .< -0.1, in: vector)
       }
       if clipped { layout.clip(vector) }
@@ -155,6 +158,19 @@ import Testing
     let fewer = accounts(45, effects: effects, seed: 95)
     #expect(release(fewer, k: 40).patterns[0].isEmpty)
     #expect(release(fewer, k: 40, told: told.patterns).patterns[0].contains(.raisesClicks))
+  }
+
+  /// A mean over all accounts must not be one account's own.
+  @Test func whatFewKnowIsNotTold() {
+    var accounts = accounts(40, effects: [0.5, 0.3, 0.3, -0.3, -0.5], seed: 96)
+    for i in 0..<40 {
+      accounts[i].known = i < 19 ? 5 : i < 30 ? 4 : 3
+      for slot in accounts[i].known..<5 { accounts[i].weights[slot] = .zero }
+    }
+    let prior = release(accounts)
+    #expect(prior.weights[4] == .zero && prior.patterns[4].isEmpty)
+    for slot in 0..<4 { #expect(prior.weights[slot].x.magnitude > 0.1) }
+    #expect(release(accounts, k: 10).weights[4].x < -0.1)
   }
 
   @Test func littleKnowledgeIsNone() {

@@ -29,15 +29,22 @@ import Testing
     var random = SplitMix64(seed: seed)
     let shared = try Federation.shared()
     let (layout, slots) = (shared.layout, shared.slots.count)
-    let driver = try driver("accounts_min: 30\n    noise: 0")
+    let driver = try driver("accounts_min: 20\n    noise: 0")
+    let one = (1.0 / 3).squareRoot() / Double(2 * slots).squareRoot()
     var sum = [Double](repeating: 0, count: layout.count)
     for account in 0..<40 as Range<UInt64> {
-      // Every third says more than it may.
-      let vector = try Federation.vector(&random, scale: account % 3 == 0 ? 1 : 0.02)
+      // Every third says more than it may. The others know all features but a few.
+      let isLong = account % 3 == 0
+      var vector = try Federation.vector(&random, scale: isLong ? 1 : 0.02)
+      for i in (8 + 2 * slots)..<layout.count where !isLong {
+        let isKnown = (i - 8 - 2 * slots) % 3 == 0 && random.next() % 3 != 0
+        vector[i] = UpdateLayout.fixed(isKnown ? one : 0)
+      }
       try driver.send(Federation.update(vector, by: account, at: hour))
       // Said again, it counts once.
       try driver.send(Federation.update(vector, by: account, at: hour + Int64(account)))
       var own = vector.map { Double($0) / 0x1p30 }
+      for i in (8 + 2 * slots)..<layout.count { own[i] = min(max(own[i], 0), one) }
       for part in [0..<8, 8..<(8 + 2 * slots), (8 + 2 * slots)..<layout.count] {
         let length = own[part].reduce(0) { $0 + $1 * $1 }.squareRoot()
         for i in part { own[i] *= min(1, (1.0 / 3).squareRoot() / length) }
@@ -53,14 +60,19 @@ import Testing
     try #require(published.count == 1)
     let payload = try payload(published[0])
     #expect(payload["accounts"] as? Int == 40 && payload["privacy"] == nil)
+    var (few, enough) = (0, 0)
     for (head, name) in ["click_weights", "conversion_weights"].enumerated() {
       let weights = try numbers(payload, name)
       #expect(weights.count == slots)
       for slot in 0..<slots {
-        let mean = sum[8 + 2 * slot + head] / 40 * 2 * 3.0.squareRoot()
+        let known = sum[8 + 2 * slots + 3 * (2 * slot + head)] / one
+        guard (known - 20).magnitude > 0.01 else { continue }
+        if known < 20 { few += 1 } else { enough += 1 }
+        let mean = known < 20 ? 0 : sum[8 + 2 * slot + head] / 40 * 2 * 3.0.squareRoot()
         #expect((weights[slot] - mean).magnitude < 1e-6, "seed \(seed), slot \(slot)")
       }
     }
+    #expect(few > 5 && enough > 5, "seed \(seed): \(few), \(enough)")
   }
 
   /// What comes out goes in: an event of everybody's, from a source that is trusted.

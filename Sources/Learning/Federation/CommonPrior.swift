@@ -101,13 +101,24 @@ public struct RoundRelease: Sendable {
   }
 
   /// Means over all accounts, those that do not know a feature counted as 0; then each head's all
-  /// together toward 0, by the part of their scatter that noise may be.
+  /// together toward 0, by the part of their scatter that noise may be. What too few know is 0.
   private func weights(_ sum: [Double], _ accounts: Double) -> [Heads] {
     let unit = 1 / (layout.weightScale * accounts)
     var weights = (0..<layout.slots).map { slot in
       Heads(sum[layout.weight(slot, 0)], sum[layout.weight(slot, 1)]) * unit
     }
-    guard noise > 0 else { return weights }
+    if noise > 0 { moveTowardZero(&weights, unit) }
+    for slot in weights.indices {
+      for head in 0..<2
+      where countMax(layout.pattern(slot, head), sum, accounts) < rule.accountsMin {
+        weights[slot][head] = 0
+      }
+    }
+    return weights
+  }
+
+  /// - Parameter unit: A weight of 1, as a number of the vector.
+  private func moveTowardZero(_ weights: inout [Heads], _ unit: Double) {
     let variance = (noise * unit) * (noise * unit)
     var square = Heads.zero
     for weight in weights { square += weight * weight }
@@ -116,24 +127,29 @@ public struct RoundRelease: Sendable {
     let chance = variance * (1 + 2 * (2 / Double(layout.slots)).squareRoot())
     let kept = Heads(max(1 - chance / square.x, 0), max(1 - chance / square.y, 0))
     for slot in weights.indices { weights[slot] *= kept }
-    return weights
   }
+
+  /// Accounts that a number counts: the most that noise leaves possible.
+  private func countMax(_ place: Int, _ sum: [Double], _ accounts: Double) -> Double {
+    min(sum[place] / layout.patternScale + RoundRelease.rounding, accounts) + margin
+  }
+
+  /// Of counts of accounts.
+  private var margin: Double { 2 * noise / layout.patternScale }
 
   /// Counts err to the side on which less is told, by twice the noise; where it could make a pattern
   /// of nothing, nothing is told.
   private func patterns(
     of slot: Int, _ sum: [Double], _ accounts: Double, _ told: CommonPattern
   ) -> CommonPattern {
-    let unit = layout.patternScale
-    let margin = 2 * noise / unit
     var found: CommonPattern = []
     for head in 0..<2 {
       let place = layout.pattern(slot, head)
-      let all = min(sum[place] / unit, accounts) + margin
+      let all = countMax(place, sum, accounts)
       for direction in 0..<2 {
         let pattern = CommonPattern(rawValue: 1 << UInt8(2 * head + direction))
         let having =
-          min(sum[place + 1 + direction] / unit + RoundRelease.rounding, accounts) - margin
+          countMax(place + 1 + direction, sum, accounts) - 2 * margin
         if rule.tells(having: having, of: all, told: told.contains(pattern)) {
           found.insert(pattern)
         }

@@ -95,9 +95,14 @@ public struct UpdateLayout: Sendable, Equatable {
   }
 
   /// Makes a vector short enough, in place: what an account does before it gives it away, and the
-  /// round again, which trusts nobody. O(numbers).
+  /// round again, which trusts nobody. Nobody counts as more than one account either. O(numbers).
   public func clip(_ vector: UnsafeMutableBufferPointer<Double>) {
     precondition(vector.count == count, "a vector has the layout's numbers")
+    for i in 0..<8 {
+      let limit = UpdateLayout.rateScales[i % 4]
+      vector[i] = min(max(vector[i], i % 4 == 1 ? -limit : 0), limit)
+    }
+    for i in parts[2] { vector[i] = min(max(vector[i], 0), patternScale) }
     for part in parts {
       Contribution.clip(
         UnsafeMutableBufferPointer(rebasing: vector[part]), to: UpdateLayout.partLength)

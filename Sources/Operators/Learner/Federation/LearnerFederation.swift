@@ -50,7 +50,7 @@ struct LearnerFederation {
   static let labelsMin: Int64 = 100
   /// A weight is known with this much evidence, and clear where it changes odds by a tenth and is
   /// no smaller than its deviation.
-  private static let evidenceMin = 1.0
+  private static let evidenceMin = 0.5
   private static let clear = 0.1
   private static let timerKey = Int64.max
 
