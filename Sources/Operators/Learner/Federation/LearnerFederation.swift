@@ -172,7 +172,9 @@ struct LearnerFederation {
       throw problem("`federate` gives common rates to the bias; `features` does not name `bias`")
     }
     guard !settings.structure("models").boolean("publish") else {
-      throw problem("`federate` does not go with `models: { publish: true }`")
+      throw problem(
+        "`federate` does not go with `models: { publish: true }`: features of new accounts begin "
+          + "with weights that bidders are not told of")
     }
   }
 
