@@ -196,6 +196,7 @@ public struct Learner: Operator {
     said = .allocate(capacity: predictionCount)
     pending = PendingImpressions(
       models: predictionCount, isTold: method != .mature, stages: stages,
+      layout: Learner.layout(kinds.map(\.name), method, keepsRaw: watch.keepsRaw),
       in: setup.store)
     publisher = try ModelPublisher(
       setup, kinds, models: models, delayed: delayed, value: value, watch: watch, rows: rows)

@@ -34,6 +34,16 @@ extension Learner {
     return stages
   }
 
+  /// What stored rows depend on beside their types. State of other models, or of another kind of
+  /// delay, is refused, and made anew from the log: rows of one model would be read as another's.
+  static func layout(_ models: [String], _ method: DelayMethod, keepsRaw: Bool) -> Int {
+    var hash = Hash.mix((keepsRaw ? 1 : 0) | (method == .mature ? 2 : 0))
+    for name in models {
+      hash = Hash.combine(hash, Array(name.utf8).withUnsafeBufferPointer { Hash.text($0) })
+    }
+    return Int(hash >> 34) + 2
+  }
+
   static func models(
     _ settings: Settings
   ) throws(SettingProblem) -> [(name: String, settings: Settings)] {

@@ -107,8 +107,12 @@ struct PendingImpressions {
   /// - Parameters:
   ///   - isTold: Models keep what they were told of each clicked impression so far.
   ///   - stages: The first is the wait for a click, of all impressions.
-  init(models: Int, isTold: Bool, stages: [Stage], in store: StateStore) {
-    shown = ShownImpressions(models: models, length: stages[0].slot, in: store)
+  ///   - layout: Of what is kept of models, which differs from that of other models.
+  init(
+    models: Int, isTold: Bool, stages: [Stage], layout: Int, in store: StateStore
+  ) {
+    shown = ShownImpressions(
+      models: models, length: stages[0].slot, layout: layout, in: store)
     modelCount = models
     modelWords =
       PendingImpressions.predictionWords + (isTold ? 1 : 0)

@@ -81,10 +81,11 @@ struct ShownImpressions {
   /// - Parameters:
   ///   - models: Predictions of an impression.
   ///   - length: How long a slot is, in ms.
-  init(models: Int, length: Int64, in store: StateStore) {
+  ///   - layout: Of what is kept of models, which differs from that of other models.
+  init(models: Int, length: Int64, layout: Int = 1, in store: StateStore) {
     modelWords = ImpressionPrediction.words * models
     self.length = length
-    words = store.table("shown", of: UInt64.self)
+    words = store.table("shown", of: UInt64.self, version: layout)
     chunks = store.table("shown.chunks", of: Chunk.self)
     slots = store.table("shown.slots", of: Slot.self)
     opens = store.table("shown.open", of: Open.self, capacity: Int(ShownImpressions.openMax))
