@@ -198,6 +198,9 @@ import Testing
       (43, [often], ["calibration=beta", often]),
       (44, ["calibration=temperature", small], ["hash_bits=9", small]),
       (45, [often], [often]),
+      // Other models, and another kind of delay: nothing that was kept of the old ones is read.
+      (46, [often], ["challengers={careful: {algorithm: invariant}}", often]),
+      (47, ["challengers={careful: {algorithm: invariant}}", "delay=dfm", often], [often]),
     ] as [(UInt64, [String], [String])])
   func aBidderFollowsChangedSettings(
     _ seed: UInt64, _ old: [String], _ new: [String]
