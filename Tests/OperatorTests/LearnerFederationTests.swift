@@ -153,7 +153,8 @@ import Testing
       for round in 1...2 as ClosedRange<Int64> {
         for label in own {
           let time = try Estimating.number(Attributing.object(label), "time")
-          guard time <= Double(round * hour), time > Double((round - 1) * hour) else { continue }
+          // What becomes known at the time of a round is told in the next one.
+          guard time < Double(round * hour), time >= Double((round - 1) * hour) else { continue }
           counts.labels += 1
           if label.contains(#""click":true"#) { counts.clicks += 1 }
         }

@@ -470,15 +470,14 @@ public struct Learner: Operator {
 
   public mutating func timers(_ due: UnsafeBufferPointer<Timer>, _ entry: borrowing Entry) {
     pending.beginEntry()
+    // Before what becomes known at the same time, in whichever order the timers were set.
+    for timer in due where LearnerFederation.owns(timer) { federation.contribute(at: entry.clock) }
     for timer in due {
       if ModelPublisher.owns(timer) {
         publisher.take(timer, at: entry.clock)
         continue
       }
-      if LearnerFederation.owns(timer) {
-        federation.contribute(at: entry.clock)
-        continue
-      }
+      if LearnerFederation.owns(timer) { continue }
       if watch.timer(timer.key, at: entry.clock.milliseconds) { continue }
       if timer.key & Learner.shownBit != 0 {
         matureClicks(Int32(truncatingIfNeeded: timer.key), at: entry.clock)
