@@ -470,41 +470,43 @@ public struct Learner: Operator {
 
   public mutating func timers(_ due: UnsafeBufferPointer<Timer>, _ entry: borrowing Entry) {
     pending.beginEntry()
-    // Before what becomes known at the same time, in whichever order the timers were set.
+    // By kinds, whatever was set first: slots of shown impressions are all accounts' together, so that
+    // what happens to one account would else depend on the others.
     for timer in due where LearnerFederation.owns(timer) { federation.contribute(at: entry.clock) }
-    for timer in due {
-      if ModelPublisher.owns(timer) {
-        publisher.take(timer, at: entry.clock)
-        continue
+    for timer in due where timer.key >= 0 && timer.key < Learner.shownBit {
+      mature(pending.take(Int32(truncatingIfNeeded: timer.key)), at: entry.clock)
+    }
+    for timer in due where timer.key >= Learner.shownBit && timer.key < Learner.shownBit << 1 {
+      matureClicks(Int32(truncatingIfNeeded: timer.key), at: entry.clock)
+    }
+    for timer in due where timer.key >= Learner.shownBit << 1 && !LearnerFederation.owns(timer) {
+      watch.take(timer, at: entry.clock.milliseconds)
+    }
+    watch.count()
+    for timer in due where ModelPublisher.owns(timer) { publisher.take(timer, at: entry.clock) }
+    publisher.publishDue(at: entry.clock) { progress[$0].learned }
+  }
+
+  /// Clicked impressions have waited.
+  private mutating func mature(_ slot: PendingImpressions.Slot, at now: EventTime) {
+    var row = slot.first
+    let remaining = lags?.remaining(slot.account, after: Int(slot.stage)) ?? 0
+    while row >= 0 {
+      var count = 0
+      while row >= 0, count < Learner.window {
+        group[count] = row
+        count += 1
+        row = pending.next(row)
       }
-      if LearnerFederation.owns(timer) { continue }
-      if watch.timer(timer.key, at: entry.clock.milliseconds) { continue }
-      if timer.key & Learner.shownBit != 0 {
-        matureClicks(Int32(truncatingIfNeeded: timer.key), at: entry.clock)
-        continue
-      }
-      let slot = pending.take(Int32(truncatingIfNeeded: timer.key))
-      var row = slot.first
-      let remaining = lags?.remaining(slot.account, after: Int(slot.stage)) ?? 0
-      while row >= 0 {
-        var count = 0
-        while row >= 0, count < Learner.window {
-          group[count] = row
-          count += 1
-          row = pending.next(row)
-        }
-        touched.pointee = pending.touch(group, count: count)
-        for i in 0..<count {
-          if slot.stage == lastStage {
-            matureConversion(group[i], at: entry.clock)
-          } else {
-            look(group[i], Int(slot.stage), remaining, entry.clock)
-          }
+      touched.pointee = pending.touch(group, count: count)
+      for i in 0..<count {
+        if slot.stage == lastStage {
+          matureConversion(group[i], at: now)
+        } else {
+          look(group[i], Int(slot.stage), remaining, now)
         }
       }
     }
-    watch.count()
-    publisher.publishDue(at: entry.clock) { progress[$0].learned }
   }
 
   /// What tells timers of slots of shown impressions from those of clicked ones.

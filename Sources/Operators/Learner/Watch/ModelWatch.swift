@@ -458,17 +458,14 @@ struct ModelWatch {
     timers.add(at: EventTime(milliseconds: next), key: ModelWatch.key(account, .report))
   }
 
-  /// Takes a timer if it is the watch's.
-  @inline(__always)
-  func timer(_ key: Int64, at now: Int64) -> Bool {
-    guard key >= ModelWatch.timerBit else { return false }
-    let account = Int32(truncatingIfNeeded: key >> 1)
-    if key & 1 == Purpose.report.rawValue {
+  /// Takes a timer of the watch: its key has the second highest bit.
+  func take(_ timer: Timer, at now: Int64) {
+    let account = Int32(truncatingIfNeeded: timer.key >> 1)
+    if timer.key & 1 == Purpose.report.rawValue {
       report(account, at: now)
     } else {
       judgeFeatures(account)
     }
-    return true
   }
 
   /// Publishes what is known of everything that has new labels.
