@@ -60,7 +60,7 @@ import Testing
     // Chunks are used again.
     #expect(store.byteCounts.reduce(0) { $0 + $1.bytes } < 2 * bytesHalfway)
     var left = 0
-    shown.forEach { _ in left += 1 }
+    shown.visit { _ in left += 1 }
     #expect(left == waiting.count && left > 100)
     for slot in slots { try take(slot, of: shown, example, from: &waiting) }
     #expect(waiting.isEmpty)

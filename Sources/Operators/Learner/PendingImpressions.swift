@@ -148,7 +148,7 @@ struct PendingImpressions {
         index.pointee.insert(key, row: Place.clicked(row).code)
       }
     }
-    shown.forEach { position in
+    shown.visit { position in
       let impression = shown[position]
       guard impression.clicked < 0 else { return }
       index.pointee.insert(impression.key, row: Place.shown(position).code)
@@ -505,7 +505,7 @@ struct PendingImpressions {
           owner: owner, Int64(model), Int64(told(of: row, model: model).bitPattern))
       }
     }
-    shown.forEach { position in
+    shown.visit { position in
       let impression = shown[position]
       guard impression.clicked < 0 else { return }
       let owner = Hash.combine(directory.accounts.hash(impression.account), impression.key)

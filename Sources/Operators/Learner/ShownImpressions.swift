@@ -284,7 +284,7 @@ struct ShownImpressions {
   }
 
   /// Calls with every impression that waits, in no order that means anything.
-  func forEach(_ body: (_ position: Int32) -> Void) {
+  func visit(_ body: (_ position: Int32) -> Void) {
     for slot in 0..<Int32(slots.count) where slots[slot].last >= 0 {
       var reader = reader(slots[slot])
       while case let position = next(&reader), position >= 0 { body(position) }
