@@ -123,6 +123,7 @@ enum ShippedTopology {
 
     # What a restart begins from.
     snapshots: { directory: "${LIVE_STATE:-state/live}", every: 10m }
+
     """#
 
   static let market = #"""
