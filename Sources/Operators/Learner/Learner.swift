@@ -21,7 +21,7 @@ public import Streaming
 /// impression is counted and teaches nothing, and so is credit that goes to views. Credit that is
 /// taken back is unlearned while its click waits (but not its value); afterwards it is counted.
 ///
-/// A feature takes 64 bytes with one `ftrl` and the values, all heads together, and 32 more for each
+/// A feature takes 80 bytes with one `ftrl` and the values, all heads together, and 48 more for each
 /// model with another `delay` than `mature`; an impression about 170 until `click_window` has
 /// passed, and until `conversion_window` has if it was clicked.
 public struct Learner: Operator {
