@@ -197,4 +197,29 @@ import Testing
         + #""campaign":"c","ad":"a","price":0.001}"#)
     #expect(Estimating.number(try #require(try scene.predictions().last), "pctr") == 0.005)
   }
+
+  /// A report falls due with labels whose slot an account shares with another: it has them, whoever's
+  /// impression opened the slot.
+  @Test(arguments: [false, true])
+  func whatFallsDueTogetherDoesNotDependOnOthers(_ hasNeighbour: Bool) throws {
+    let scene = try Scene("evaluation: { report_every: 10m }")
+    try scene.send("impression", "i1", at: 584 * second)
+    if hasNeighbour {
+      try scene.driver.send(
+        #"{"type":"impression","id":"n","time":\#(scene.start + 894_500),"account":"other","#
+          + #""campaign":"c","ad":"a","price":0.001}"#)
+    }
+    // The label of i1 becomes known, and a report is due at 1200 s.
+    try scene.driver.send(#"{"type":"heartbeat","time":\#(scene.start + 895_000)}"#)
+    // A little late; its label becomes known at 1200 s.
+    try scene.send("impression", "i2", at: 894_900)
+    try scene.advance(1_200 * second)
+    let scores = try scene.driver.outputs(of: "scores").map { try Attributing.object($0) }
+    let own = try #require(
+      scores.first {
+        $0["account"] as? String == "acme" && $0["campaign"] == nil
+          && $0["head"] as? String == "pctr"
+      })
+    #expect(Estimating.number(own["all"] as? [String: Any] ?? own, "labels") == 2)
+  }
 }
